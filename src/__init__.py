@@ -1,0 +1,1 @@
+"""ALBERT on MindSpore: the library behind the entry scripts."""

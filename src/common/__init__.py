@@ -1,0 +1,1 @@
+"""Errors, atomic files, logging, run directories: used by every layer."""

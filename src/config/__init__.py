@@ -1,0 +1,1 @@
+"""The typed configuration: schema, loading, presets and the command line made from it."""

@@ -1,0 +1,1 @@
+"""Text to records to batches: tokenizers, record files, tasks, datasets."""

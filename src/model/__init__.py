@@ -1,0 +1,1 @@
+"""The ALBERT backbone, its heads and its weights."""

@@ -1,0 +1,1 @@
+"""Tasks and the driver that trains and evaluates any of them."""

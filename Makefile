@@ -1,0 +1,94 @@
+# All that is needed: make and a Python 3.10, 3.11 or 3.12 with its venv module.
+# PYTHON=...       the Python to make the environment from
+# PYTEST_ARGS=...  more arguments for pytest, for example PYTEST_ARGS="-x tests/data"
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+QUICKSTART := quickstart
+START_S := $(shell date +%s)
+SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run
+YAML_FILES := $(wildcard *.yaml configs) .yamllint
+
+export VENV
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# A stamp is worth nothing when the environment's Python does not run or an installation was interrupted.
+ifneq ($(shell $(PY) -c 'print(1)' 2>/dev/null)$(wildcard $(VENV)/.installing),1)
+STALE := FORCE
+endif
+
+$(RUNTIME): requirements.txt constraints.txt $(STALE)
+	@bash scripts/make_environment.sh runtime
+
+$(DEV): requirements-dev.txt requirements.txt constraints.txt $(STALE)
+	@bash scripts/make_environment.sh dev
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: help
+help: ## list the targets
+	@echo "usage: make TARGET"
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: quickstart
+quickstart: $(RUNTIME) ## fetch real text, train a small ALBERT on it, evaluate it, classify two sentences
+	@rm -rf $(QUICKSTART)/vocabulary $(QUICKSTART)/records $(QUICKSTART)/run
+	$(PY) -m src.data.film_reviews --output_dir $(QUICKSTART)/data
+	$(PY) train_vocabulary.py --input '$(QUICKSTART)/data/text/*.txt' --output_prefix $(QUICKSTART)/vocabulary/film \
+	  --vocab_size 4000
+	$(PY) create_finetuning_data.py --task_name film_reviews --output_dir $(QUICKSTART)/records \
+	  --train_file $(QUICKSTART)/data/sentiment/train.tsv --dev_file $(QUICKSTART)/data/sentiment/dev.tsv \
+	  --test_file $(QUICKSTART)/data/sentiment/test.tsv --text_a_column sentence --label_column label \
+	  --labels negative,positive --spm_model_file $(QUICKSTART)/vocabulary/film.model --max_seq_length 64
+	$(PY) run_classifier.py --overlay configs/quickstart.yaml
+	$(PY) predict.py classify --run_dir $(QUICKSTART)/run \
+	  "A warm, funny film with wonderful acting." "The plot is dull and the jokes are painfully bad."
+	@echo "quickstart: $$(($$(date +%s) - $(START_S))) s"
+
+.PHONY: test
+test: $(DEV) ## run all tests
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: $(DEV) ## run the tests that take no more than a few seconds each
+	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+.PHONY: check lint format-check types layers shell yaml
+check: lint format-check types layers shell yaml ## check style, format, types, import layers, shell scripts and yaml files
+
+lint: $(DEV)
+	$(PY) -m ruff check .
+
+format-check: $(DEV)
+	$(PY) -m ruff format --check .
+
+types: $(DEV)
+	$(PY) -m mypy
+
+layers: $(DEV)
+	$(PY) $(VENV)/bin/lint-imports
+
+shell: $(DEV)
+	$(VENV)/bin/shellcheck --external-sources $(SHELL_SCRIPTS)
+
+yaml: $(DEV)
+	$(PY) -m yamllint --strict $(YAML_FILES)
+
+.PHONY: format
+format: $(DEV) ## format the Python files and mend what ruff can mend
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: parity
+parity: $(DEV) ## print the largest differences to the reference implementations
+	PYTHONPATH=. $(PY) tests/parity/report.py
+
+.PHONY: clean
+clean: ## remove caches, compiler output and the quickstart folder; keep runs and the environment
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache kernel_meta build $(QUICKSTART)
+	rm -rf rank_[0-9]*
+	find . -name .venv -prune -o -name __pycache__ -prune -exec rm -rf {} +

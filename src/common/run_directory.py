@@ -1,0 +1,276 @@
+"""The directory of a run: who may write into it, what lies where, and what may be removed from it.
+
+A run directory explains itself: ``config.yaml`` (resolved), ``environment.json``, ``train.log``, ``metrics.jsonl``,
+``tensorboard/``, ``checkpoints/``, ``eval/``, ``predictions/``, ``loss.png`` and ``metric.png``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.common.errors import ConfigError, OutputError
+from src.common.files import make_directory, output_error, write_json_atomic, write_text_atomic
+from src.common.log import FILE_ONLY, LOG_NAME
+from src.common.run_lock import LOCK_NAME, RunLock
+
+LOGGER = logging.getLogger(__name__)
+
+CONFIG_NAME = "config.yaml"
+ENVIRONMENT_NAME = "environment.json"
+METRICS_NAME = "metrics.jsonl"
+
+# environment.json is the first file of a run; this key in it says that the directory is one.
+_FORMAT_KEY = "run_format"
+_FORMAT_VERSION = 1
+
+_FOLDERS = ("checkpoints", "eval", "tensorboard")
+
+# What a run writes, by folder, as regular expressions of whole names: only these files are removed by ``overwrite``.
+_RUN_FILES: Mapping[str, tuple[str, ...]] = {
+    "": (
+        r"config(\.\d+)?\.yaml",
+        r"environment\.\d+\.json",
+        re.escape(LOG_NAME),
+        re.escape(METRICS_NAME),
+        r"(loss|metric)\.png",
+    ),
+    "checkpoints": (r".+-\d+_\d+(-\d+)?(\.state)?\.ckpt", r".+-best\.ckpt", r"manifest\.json"),
+    "eval": (r".+\.json",),
+    "tensorboard": (r"events\.out\.tfevents\..+",),
+    "predictions": (
+        r"predictions\.(jsonl|tsv|conll)",
+        r"(CoLA|SST-2|MRPC|STS-B|QQP|MNLI-m|MNLI-mm|QNLI|RTE|WNLI|AX)\.tsv",
+    ),
+    "assets": (r"task\.json", r".+\.model", r"vocab.*\.txt"),
+}
+# Left beside any file of a run that is killed in the middle of writing it.
+_TEMPORARY = r"\.{}\.[^.]+\.tmp"
+_TEMPORARY_MARK = _TEMPORARY.format(re.escape(ENVIRONMENT_NAME))
+
+
+def _is_run_file(name: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether a run wrote the file of this name, or the beginning of it under a temporary name."""
+    forms = [form for pattern in patterns for form in (pattern, _TEMPORARY.format(pattern))]
+    return any(re.fullmatch(form, name) for form in (*forms, _TEMPORARY_MARK))
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether a directory is missing or holds nothing but what a start that failed at once leaves.
+
+    Raises:
+        OutputError: ``path`` is no directory or cannot be read.
+    """
+    try:
+        names = [entry.name for entry in path.iterdir()]
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError as error:
+        raise OutputError("a file stands where the run directory should be", str(path), "choose another") from error
+    except OSError as error:
+        raise output_error(error, path) from error
+    return all(name == LOCK_NAME or re.fullmatch(_TEMPORARY_MARK, name) for name in names)
+
+
+def is_run_directory(path: Path) -> bool:
+    """Tell whether ``path`` was made by ``RunDirectory.create``."""
+    try:
+        content = json.loads((path / ENVIRONMENT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and _FORMAT_KEY in content
+
+
+def _check_use(path: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse what would mix two runs or touch what is not a run's."""
+    if resume and overwrite:
+        raise ConfigError("resume and overwrite exclude each other", "resume", "choose one of them")
+    is_empty, is_run = _is_empty(path), is_run_directory(path)
+    if resume and not is_run:
+        what = "there is no run to resume" if is_empty else "this is not a run directory"
+        raise OutputError(what, str(path), "check the path, or leave out resume for a first run")
+    if overwrite and not is_empty and not is_run:
+        raise OutputError("this is not a run directory, so nothing in it is removed", str(path), "choose another")
+    if not resume and not overwrite and not is_empty:
+        raise OutputError(
+            "the directory is not empty", str(path), "choose another, or set --resume true or --overwrite true"
+        )
+
+
+def _folders_of(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Yield the folders of a run that exist, with the patterns of the files that a run writes there."""
+    for name, patterns in _RUN_FILES.items():
+        folder = path / name
+        if folder.is_dir():
+            yield folder, patterns
+
+
+def _remove_run_files(path: Path) -> None:
+    """Remove what a run wrote; ``environment.json`` goes last, so that an interrupted removal can be repeated."""
+    try:
+        for folder, patterns in _folders_of(path):
+            for entry in folder.iterdir():
+                if _is_run_file(entry.name, patterns) and not entry.is_dir():
+                    entry.unlink()
+            if folder != path and not folder.is_symlink():
+                # Fails where other files remain: they are not ours, so their folder stays.
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        (path / ENVIRONMENT_NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
+def _set_aside(path: Path) -> None:
+    """Copy ``config.yaml`` to ``config.1.yaml`` (2, 3, ...); the plain name, always the newest, is never missing."""
+    if path.exists():
+        number = 1
+        while (older := path.with_suffix(f".{number}{path.suffix}")).exists():
+            number += 1
+        write_text_atomic(older, path.read_text(encoding="utf-8"))
+
+
+class RunDirectory:
+    """A run directory that this process owns, or only reads.
+
+    As a context manager it records a failure in ``train.log`` and gives the lock back.
+
+    Args:
+        path: The directory.
+        resumed: Whether an earlier run is continued.
+        previous_config: The configuration of that run.
+        lock: The lock that this process holds; ``None`` for a reader.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        resumed: bool = False,
+        previous_config: Mapping[str, Any] | None = None,
+        lock: RunLock | None = None,
+    ) -> None:
+        self.path = path
+        self.resumed = resumed
+        self.previous_config = previous_config
+        self._lock = lock
+        self.checkpoints = path / "checkpoints"
+        self.eval = path / "eval"
+        self.tensorboard = path / "tensorboard"
+        self.predictions = path / "predictions"
+        self.assets = path / "assets"
+        self.config_file = path / CONFIG_NAME
+        self.environment_file = path / ENVIRONMENT_NAME
+        self.log_file = path / LOG_NAME
+        self.metrics_file = path / METRICS_NAME
+        self.loss_plot = path / "loss.png"
+        self.metric_plot = path / "metric.png"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        config_text: str,
+        environment: Mapping[str, Any],
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> RunDirectory:
+        """Begin a run in ``path``, or go on with the one that is there.
+
+        Args:
+            path: A missing or empty directory, or with ``resume`` or ``overwrite`` that of an earlier run.
+            config_text: The resolved configuration as yaml.
+            environment: Content of ``environment.json``, see ``collect_environment``.
+            resume: Continue the run; its configuration and environment are kept under numbered names.
+            overwrite: Remove the files of the earlier run, and nothing else that lies there.
+
+        Raises:
+            ConfigError: Both ``resume`` and ``overwrite`` are set, or the stored configuration is damaged.
+            OutputError: The directory is not fit, is in use, or cannot be written.
+        """
+        _check_use(path, resume, overwrite)
+        make_directory(path)
+        lock = RunLock(path)
+        lock.acquire()
+        try:
+            # Once more under the lock: another run may have begun between the look and the lock.
+            _check_use(path, resume, overwrite)
+            if overwrite:
+                _remove_run_files(path)
+            run = cls(path, resume, read_config(path / CONFIG_NAME) if resume else None, lock)
+            run._describe(config_text, environment)
+        except BaseException:
+            lock.release()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """Return an existing run directory to read from it, without a lock.
+
+        Raises:
+            OutputError: It is not a run directory.
+        """
+        if not is_run_directory(path):
+            raise OutputError("this is not a run directory", str(path), f"give one that holds {ENVIRONMENT_NAME}")
+        return cls(path, previous_config=read_config(path / CONFIG_NAME))
+
+    def close(self) -> None:
+        """Give the lock back; safe to call twice."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> RunDirectory:
+        """Return the directory."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        """Record why the run failed, if it did, and give the lock back."""
+        if error is not None:
+            # The command shows the error on the console; the file should hold it too.
+            LOGGER.error("the run ended: %s: %s", type(error).__name__, error, exc_info=error, extra=FILE_ONLY)
+        self.close()
+
+    def _describe(self, config_text: str, environment: Mapping[str, Any]) -> None:
+        """Write the files and folders that every run has, the mark of a run directory first."""
+        if self.resumed:
+            try:
+                _set_aside(self.environment_file)
+                if self.config_file.exists() and self.config_file.read_text(encoding="utf-8") != config_text:
+                    _set_aside(self.config_file)
+            except OSError as error:
+                raise output_error(error, self.path) from error
+        write_json_atomic(self.environment_file, {_FORMAT_KEY: _FORMAT_VERSION, **environment})
+        write_text_atomic(self.config_file, config_text)
+        for name in _FOLDERS:
+            make_directory(self.path / name)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a stored configuration as plain data; an empty dictionary where the run died before writing it.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError("the stored configuration cannot be read", str(path), "restore it") from error
+    if not isinstance(content, dict):
+        raise ConfigError("the stored configuration holds no keys", str(path), "restore it")
+    return content

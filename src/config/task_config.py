@@ -1,0 +1,78 @@
+"""What the schema of every task has: the shared keys, and one way to its network and its optimizer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
+
+from src.config.common_keys import DeviceKeys, PlatformKeys, RunKeys, UpdateKeys
+from src.config.network_keys import NetworkChoice, NetworkKeys
+from src.config.optimizer_keys import ScheduleKeys
+from src.config.sections import Section
+from src.config.value_types import OptimizerName
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A combination of values that cannot be meant.
+
+    Attributes:
+        keys: The dotted keys involved; the first one that was given anywhere is the one that is pointed at.
+        what: What is wrong.
+        fix: What to do.
+    """
+
+    keys: tuple[str, ...]
+    what: str
+    fix: str
+
+
+def bucket_problems(bucket_list: tuple[int, ...], seq_length: int) -> list[Problem]:
+    """Return what is wrong with the lengths (in tokens) at which batches run."""
+    keys = ("bucket_list",)
+    if any(low >= high for low, high in zip((0, *bucket_list), bucket_list, strict=False)):
+        what = f"bucket_list {list(bucket_list)} does not ascend from 1"
+        return [Problem(keys, what, "sort the lengths, each of them once")]
+    if bucket_list and bucket_list[-1] > seq_length:
+        what = f"bucket_list holds {bucket_list[-1]}, longer than seq_length {seq_length}"
+        return [Problem(keys, what, "leave that length out, or raise seq_length")]
+    return []
+
+
+class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
+    """Keys of every task; the methods say where a task keeps its network and its optimizers."""
+
+    yaml_name: ClassVar[str]
+    network_defaults: ClassVar[Mapping[str, int]] = {}
+
+    def network_section(self) -> str:
+        """Return the name of the section that describes the chosen network."""
+        return "albert_net_cfg"
+
+    def network_keys(self) -> NetworkKeys:
+        """Return that section."""
+        section = getattr(self, self.network_section())
+        if not isinstance(section, Section):
+            raise TypeError(f"{self.network_section()} is no section")
+        return section
+
+    def optimizer_name(self) -> OptimizerName:
+        """Return the name of the chosen optimizer."""
+        raise NotImplementedError
+
+    def optimizer_keys(self) -> ScheduleKeys:
+        """Return the block of the chosen optimizer."""
+        raise NotImplementedError
+
+    def problems(self) -> list[Problem]:
+        """Return the problems between keys."""
+        problems = []
+        if self.overwrite and self.resume:
+            problems.append(
+                Problem(("resume", "overwrite"), "resume and overwrite exclude each other", "give one of them")
+            )
+        if self.device_num > 1 and not self.distribute:
+            what = f"device_num {self.device_num} has no effect without distribute"
+            problems.append(Problem(("device_num", "distribute"), what, "set distribute to true, or device_num to 1"))
+        return problems

@@ -1,0 +1,154 @@
+"""Options of the command that turns texts into fine-tune records.
+
+The names are those of the model zoo's converter; the names of the TF official models' converter, which the Ascend
+documents use, are accepted beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from src.common.errors import ConfigError
+from src.data.record_schema import KINDS
+
+PROGRAM = "create_finetuning_data.py"
+
+_DESCRIPTION = """Turn labelled texts into MindRecord (or TFRecord) files for run_classifier.py, or show such a file.
+
+examples:
+  GLUE:       --task_name SST-2 --input_dir glue --output_dir data --spm_model_file 30k-clean.model
+  own data:   --task_name reviews --train_file train.csv --dev_file dev.csv --text_a_column review
+              --label_column stars --output_dir data --spm_model_file 30k-clean.model
+  entities:   --task_name ner --task_kind token_classification --train_file train.conll --dev_file dev.conll
+              --output_dir data --spm_model_file 30k-clean.model
+  show:       --inspect 3 --input data/sst-2_dev.mindrecord --spm_model_file 30k-clean.model"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises ``ConfigError`` with a suggestion instead of printing its usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message of argparse as our error."""
+        raise ConfigError(message, fix=f"see {PROGRAM} --help")
+
+    def refuse_unknown(self, unknown: Sequence[str]) -> None:
+        """Raise ``ConfigError`` for the first argument that is no option."""
+        if not unknown:
+            return
+        name = unknown[0].split("=", 1)[0]
+        known = [option for action in self._actions for option in action.option_strings]
+        close = difflib.get_close_matches(name, known, n=1)
+        fix = f"did you mean {close[0]}?" if close else f"see {PROGRAM} --help"
+        raise ConfigError(f"unknown option {name}", fix=fix)
+
+
+def true_or_false(text: str) -> bool:
+    """Read a boolean as launchers write it: true, false, 1, 0, in any case."""
+    value = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return value
+
+
+def _length(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of at least 3 tokens")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of two or more different labels, such as a,b,c")
+    return names
+
+
+def parse_options(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options.
+
+    Raises:
+        ConfigError: An option is unknown or its value wrong.
+    """
+    parser = _Parser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_common(parser)
+    _add_own_data(parser)
+    _add_tf_names(parser)
+    options, unknown = parser.parse_known_args(argv)
+    parser.refuse_unknown(unknown)
+    return options
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--task_name", "--classification_task_name", default="", metavar="NAME", help="GLUE task, or a name of your own"
+    )
+    add("--input_dir", "--input_data_dir", type=Path, metavar="DIR", help="GLUE folder: DIR/<TASK>/x.tsv or DIR/x.tsv")
+    add("--output_dir", type=Path, metavar="DIR", help="where <task>_{train,dev,test}.mindrecord are written")
+    add("--spm_model_file", "--sp_model_file", default="", metavar="FILE", help="SentencePiece model (English ALBERT)")
+    vocab = "vocab.txt of WordPiece (Chinese ALBERT); with a SentencePiece model it is not needed"
+    add("--vocab_path", "--vocab_file_path", "--vocab_file", default="", metavar="FILE", help=vocab)
+    _add_flag(parser, "--do_lower_case", True, "lower the text's case and drop its accents (default true)")
+    add("--max_seq_length", type=_length, default=128, metavar="N", help="length of a record, in tokens (default 128)")
+    which = "(default: every split whose file is there, unless another --do_... is true)"
+    _add_flag(parser, "--do_train", None, f"convert the train split {which}")
+    _add_flag(parser, "--do_eval", None, f"convert the dev split {which}")
+    _add_flag(parser, "--do_pred", None, f"convert the test split {which}")
+    add("--file_format", choices=("mindrecord", "tfrecord"), help="form of the files (default mindrecord)")
+    add("--shard_num", type=_count, default=0, metavar="N", help="files per split: 0 and 1 both mean one (default 0)")
+    _add_flag(parser, "--overwrite", False, "replace existing output (default false: it is an error)")
+    add("--inspect", type=_count, metavar="N", help="show the first N records of --input, decoded, and end")
+    add("--input", type=Path, metavar="FILE", help="the record file that --inspect shows")
+
+
+def _add_own_data(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("your own data (.tsv, .csv, .jsonl; CoNLL files for token_classification)")
+    add = group.add_argument
+    for split in ("train", "dev", "test"):
+        add(f"--{split}_file", type=Path, metavar="FILE", help=f"file of the {split} split")
+    kinds = "what the label is (default classification): a class, a number, or one tag a word"
+    add("--task_kind", "--fine_tuning_task_type", choices=KINDS, help=kinds)
+    add("--text_a_column", metavar="COLUMN", help="name or 0-based index of the text (default text_a)")
+    add("--text_b_column", metavar="COLUMN", help="the second text of a pair (default: none)")
+    add("--label_column", metavar="COLUMN", help="the label (default label); a test split may lack it")
+    add("--test_text_a_column", metavar="COLUMN", help="as --text_a_column, where the test file differs")
+    add("--test_text_b_column", metavar="COLUMN", help="as --text_b_column, where the test file differs")
+    labels = "classes in the order of their ids (default: those that occur in the train split, sorted)"
+    add("--labels", type=_names, metavar="A,B,C", help=labels)
+    header = "whether the first row names the columns (default: yes, unless all columns are given as indices)"
+    _add_flag(group, "--header", None, header)
+    add("--word_column", metavar="N", help="CoNLL: 0-based column of the word (default 0)")
+    add("--tag_column", metavar="N", help="CoNLL: 0-based column of the tag (default -1, the last)")
+
+
+def _add_tf_names(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("as the TF official models' converter")
+    add = group.add_argument
+    add(
+        "--train_data_output_path", type=Path, metavar="FILE", help="name of the train file; .tf_record sets the format"
+    )
+    add("--eval_data_output_path", type=Path, metavar="FILE", help="name of the dev file")
+    add("--test_data_output_path", type=Path, metavar="FILE", help="name of the test file")
+    add("--meta_data_file_path", type=Path, metavar="FILE", help="also write the json that its readers ask for")
+    kinds = "checked against the file that is given"
+    add("--tokenization", choices=("SentencePiece", "WordPiece"), help=kinds)
+
+
+def _add_flag(parser: Any, name: str, default: bool | None, text: str) -> None:
+    parser.add_argument(name, type=true_or_false, default=default, metavar="true|false", help=text)

@@ -1,0 +1,105 @@
+"""Options of the command that trains a vocabulary."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.data.convert_options import true_or_false
+from src.data.vocabulary import SMALLEST_SAMPLE, SPECIAL_COUNT, VocabularySettings
+
+_DESCRIPTION = """Train a SentencePiece vocabulary with the settings of ALBERT and write PREFIX.model and PREFIX.vocab.
+
+example:
+  --input 'corpus/*.txt' more/news.txt.gz --output_prefix vocab/30k --vocab_size 30000 --do_lower_case true"""
+
+
+@dataclass(frozen=True)
+class VocabularyOptions:
+    """What the command line asks for.
+
+    Attributes:
+        inputs: Files and patterns of the text.
+        output_prefix: Path of the output without its suffix.
+        settings: What to train with.
+        overwrite: Whether existing output is replaced.
+    """
+
+    inputs: list[str]
+    output_prefix: Path
+    settings: VocabularySettings
+    overwrite: bool
+
+
+def parse_options(argv: Sequence[str]) -> VocabularyOptions:
+    """Return the options; print the help or the usage and leave when they cannot be read."""
+    parser = argparse.ArgumentParser(
+        prog="train_vocabulary.py",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    defaults = VocabularySettings()
+    add = parser.add_argument
+    text = "text files or quoted patterns (** for folders of any depth); .gz is read too"
+    add("--input", nargs="+", action="extend", required=True, metavar="FILE", help=text)
+    add("--output_prefix", type=_prefix, required=True, metavar="PREFIX", help="path of the output without its suffix")
+    size = f"number of pieces, special symbols included (default {defaults.vocab_size})"
+    add("--vocab_size", type=_at_least(SPECIAL_COUNT + 1), default=defaults.vocab_size, metavar="N", help=size)
+    lower = "true: for an uncased model, false: for a cased one (default true)"
+    add("--do_lower_case", type=true_or_false, default=defaults.do_lower_case, metavar="true|false", help=lower)
+    sample = f"lines sampled from a larger text (default {defaults.input_sentence_size})"
+    add(
+        "--input_sentence_size",
+        type=_at_least(SMALLEST_SAMPLE),
+        default=defaults.input_sentence_size,
+        metavar="N",
+        help=sample,
+    )
+    coverage = f"share of the text's characters that the pieces cover (default {defaults.character_coverage})"
+    add("--character_coverage", type=_coverage, default=defaults.character_coverage, metavar="X", help=coverage)
+    add("--overwrite", type=true_or_false, default=False, metavar="true|false", help="replace output (default false)")
+    log = "show the log of SentencePiece (default false)"
+    add("--verbose", type=true_or_false, default=False, metavar="true|false", help=log)
+    options = parser.parse_args(argv)
+    settings = VocabularySettings(
+        vocab_size=options.vocab_size,
+        do_lower_case=options.do_lower_case,
+        input_sentence_size=options.input_sentence_size,
+        character_coverage=options.character_coverage,
+        verbose=options.verbose,
+    )
+    return VocabularyOptions(options.input, options.output_prefix, settings, options.overwrite)
+
+
+def _at_least(smallest: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers that are not smaller than ``smallest``."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() else -1
+        if value < smallest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {smallest}")
+        return value
+
+    return read
+
+
+def _coverage(text: str) -> float:
+    """Read a share as SentencePiece takes it: from 0.98 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.98 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0.98 to 1")
+    return value
+
+
+def _prefix(text: str) -> Path:
+    """Read the path of the output, which must have a last part."""
+    path = Path(text)
+    if not path.name or text.endswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} names a folder; add the name of the vocabulary")
+    return path

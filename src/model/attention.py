@@ -1,0 +1,113 @@
+"""Multi-head self-attention, with absolute or relative positions."""
+
+from __future__ import annotations
+
+import math
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.config.sections import NetworkConfig
+from src.model.layers import Linear, ResidualOutput, float_type, new_weight
+from src.model.names import MAX_RELATIVE_DISTANCE
+
+
+class RelativePositions(nn.Cell):
+    """One learned vector for each distance j - i, clipped to +-16 (Shaw et al. 2018, arXiv:1803.02155, section 3.2).
+
+    As in the MindSpore model zoo, all heads share the vectors, and keys and values share one table.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        head_size = config.hidden_size // config.num_attention_heads
+        table_shape = (2 * MAX_RELATIVE_DISTANCE + 1, head_size)
+        self.embeddings_for_position = new_weight(table_shape, config, "embeddings_for_position")
+        places = np.arange(config.max_position_embeddings, dtype=np.int32)
+        distance_PP = np.clip(places[None, :] - places[:, None], -MAX_RELATIVE_DISTANCE, MAX_RELATIVE_DISTANCE)
+        self.index_PP = Tensor(distance_PP + MAX_RELATIVE_DISTANCE)
+        self.gather = ops.Gather()
+
+    def construct(self, length: int) -> Tensor:
+        """Return the vectors [T, T, H] for query position i (first axis) and key position j (second axis)."""
+        return self.gather(self.embeddings_for_position, self.index_PP[:length, :length], 0)
+
+
+class SelfAttention(nn.Cell):
+    """Scaled dot-product attention; products in the compute type, softmax in float32.
+
+    Args:
+        config: Shape of the network.
+        applications: How often the layer is applied in one pass; see ``ResidualOutput``.
+    """
+
+    def __init__(self, config: NetworkConfig, applications: int) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.head_size = size // config.num_attention_heads
+        self.scale = 1.0 / math.sqrt(self.head_size)
+        self.compute_type = float_type(config.compute_type)
+        self.query_layer = Linear(size, size, config, config.compute_type)
+        self.key_layer = Linear(size, size, config, config.compute_type)
+        self.value_layer = Linear(size, size, config, config.compute_type)
+        self.use_relative_positions = config.use_relative_positions
+        if config.use_relative_positions:
+            self._generate_relative_positions_embeddings = RelativePositions(config)
+        self.dropouts = nn.CellList([nn.Dropout(p=config.attention_probs_dropout_prob) for _ in range(applications)])
+        self.softmax = ops.Softmax(axis=-1)
+        self.matmul = ops.BatchMatMul()
+        self.matmul_transposed = ops.BatchMatMul(transpose_b=True)
+
+    def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
+        """Return the attended values [M, D] of the compute type; ``mask_B11T`` is added to the scores."""
+        batch, length = mask_B11T.shape[0], mask_B11T.shape[3]
+        # Scaling the query instead of the scores costs less and keeps float16 products far from overflow.
+        query_BNTH = self._split_heads(self.query_layer(hidden_MD) * self.scale, batch, length)
+        key_BNTH = self._split_heads(self.key_layer(hidden_MD), batch, length)
+        value_BNTH = self._split_heads(self.value_layer(hidden_MD), batch, length)
+
+        scores_BNTT = self.matmul_transposed(query_BNTH, key_BNTH).astype(ms.float32)
+        if self.use_relative_positions:
+            relative_TTH = self._generate_relative_positions_embeddings(length).astype(self.compute_type)
+            scores_BNTT = scores_BNTT + self._relative_scores(query_BNTH, relative_TTH).astype(ms.float32)
+        probabilities_BNTT = self.softmax(scores_BNTT + mask_B11T).astype(self.compute_type)
+        probabilities_BNTT = self.dropouts[application](probabilities_BNTT)
+
+        context_BNTH = self.matmul(probabilities_BNTT, value_BNTH)
+        if self.use_relative_positions:
+            context_BNTH = context_BNTH + self._relative_values(probabilities_BNTT, relative_TTH)
+        return context_BNTH.transpose(0, 2, 1, 3).reshape(batch * length, self.heads * self.head_size)
+
+    def _split_heads(self, x_MD: Tensor, batch: int, length: int) -> Tensor:
+        """Return [B, N, T, H] from [M, D]."""
+        return x_MD.reshape(batch, length, self.heads, self.head_size).transpose(0, 2, 1, 3)
+
+    def _relative_scores(self, query_BNTH: Tensor, relative_TTH: Tensor) -> Tensor:
+        """Return query . a_ij as [B, N, T, T]: for each query position one product over all batches and heads."""
+        batch, heads, length, head_size = query_BNTH.shape
+        query_TBH = query_BNTH.transpose(2, 0, 1, 3).reshape(length, batch * heads, head_size)
+        scores_TBT = self.matmul_transposed(query_TBH, relative_TTH)
+        return scores_TBT.reshape(length, batch, heads, length).transpose(1, 2, 0, 3)
+
+    def _relative_values(self, probabilities_BNTT: Tensor, relative_TTH: Tensor) -> Tensor:
+        """Return the sum over j of p_ij a_ij as [B, N, T, H]."""
+        batch, heads, length, _ = probabilities_BNTT.shape
+        probabilities_TBT = probabilities_BNTT.transpose(2, 0, 1, 3).reshape(length, batch * heads, length)
+        values_TBH = self.matmul(probabilities_TBT, relative_TTH)
+        return values_TBH.reshape(length, batch, heads, self.head_size).transpose(1, 2, 0, 3)
+
+
+class AttentionBlock(nn.Cell):
+    """Self-attention with its projection, residual and LayerNorm."""
+
+    def __init__(self, config: NetworkConfig, applications: int) -> None:
+        super().__init__()
+        self.attention = SelfAttention(config, applications)
+        self.output = ResidualOutput(config.hidden_size, config, applications)
+
+    def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
+        """Return [M, D] float32."""
+        context_MD = self.attention(hidden_MD, mask_B11T, application)
+        return self.output(context_MD, hidden_MD, application)

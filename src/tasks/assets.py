@@ -1,0 +1,145 @@
+"""What a run directory keeps beside the weights, so that it predicts on raw text by itself wherever it is moved."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from src.common.errors import ConfigError, DataError
+from src.common.files import atomic_path, write_json_atomic
+from src.config.sections import NetworkConfig
+from src.data.manifest import TokenizerInfo
+from src.data.tokenization import Tokenizer, load_tokenizer
+
+logger = logging.getLogger(__name__)
+
+TASK_FILE = "task.json"
+
+
+class VocabularyConfig(Protocol):
+    """The keys that say where the tokenizer is."""
+
+    @property
+    def vocab_file_path(self) -> str:
+        """WordPiece vocabulary."""
+
+    @property
+    def spm_model_file(self) -> str:
+        """SentencePiece model."""
+
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether text is lower-cased."""
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """The content of ``task.json``.
+
+    Attributes:
+        kind: Kind of the task.
+        task_name: GLUE's name, the user's own, or empty.
+        labels: Class names in the order of their ids.
+        length: Tokens to which texts are cut.
+        buckets: Padded lengths.
+        network: Keys of ``NetworkConfig``.
+        spm_model: Name of the SentencePiece model in the same folder; empty for WordPiece or unknown.
+        vocabulary: Name of ``vocab.txt`` in the same folder; empty for SentencePiece or unknown.
+        do_lower_case: Whether the tokenizer lower-cases.
+    """
+
+    kind: str
+    task_name: str
+    labels: tuple[str, ...]
+    length: int
+    buckets: tuple[int, ...]
+    network: dict[str, object]
+    spm_model: str
+    vocabulary: str
+    do_lower_case: bool
+
+    def network_config(self) -> NetworkConfig:
+        """Return the shape of the network."""
+        return NetworkConfig.model_validate(self.network)
+
+
+def load_task_tokenizer(config: VocabularyConfig, made_with: TokenizerInfo | None) -> Tokenizer | None:
+    """Return the configured tokenizer, ``None`` when none is configured.
+
+    Raises:
+        DataError: The tokenizer is not the one that the records were made with.
+    """
+    if not (config.spm_model_file or config.vocab_file_path):
+        return None
+    lower = made_with.do_lower_case if made_with is not None else config.do_lower_case
+    tokenizer = load_tokenizer(config.vocab_file_path, config.spm_model_file, lower)
+    if made_with is not None and tokenizer.fingerprint()["sha256"] != made_with.sha256:
+        key = "spm_model_file" if config.spm_model_file else "vocab_file_path"
+        raise DataError(
+            f"this vocabulary is not the one that the records were made with ({made_with.file})",
+            str(getattr(config, key)),
+            f"set {key} to that file, or convert the data again",
+        )
+    return tokenizer
+
+
+def _copy_file(source: Path, folder: Path) -> str:
+    """Copy a file into ``folder`` and return its name."""
+    with atomic_path(folder / source.name) as temporary:
+        temporary.write_bytes(source.read_bytes())
+    return source.name
+
+
+def save_assets(directory: Path, config: VocabularyConfig, description: TaskDescription) -> None:
+    """Write ``task.json`` and copy the tokenizer's files; the description's file names are filled in."""
+    model = _copy_file(Path(config.spm_model_file), directory) if config.spm_model_file else ""
+    vocabulary = _copy_file(Path(config.vocab_file_path), directory) if config.vocab_file_path and not model else ""
+    if not (model or vocabulary):
+        logger.warning(
+            "neither spm_model_file nor vocab_file_path is set: the run will not hold its tokenizer, "
+            "and predict.py will have to be told where it is"
+        )
+    content = {**asdict(description), "spm_model": model, "vocabulary": vocabulary}
+    write_json_atomic(directory / TASK_FILE, content)
+
+
+def read_task_description(directory: Path) -> TaskDescription:
+    """Return the description that ``save_assets`` left in ``directory``.
+
+    Raises:
+        ConfigError: There is none, or it is damaged.
+    """
+    path = directory / TASK_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("labels", "buckets"):
+            content[name] = tuple(content[name])
+        description = TaskDescription(**content)
+        description.network_config()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no {TASK_FILE}", str(directory), "name the run directory of a training that has started"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError("the file is damaged", str(path), "train again, or restore the file") from error
+    return description
+
+
+def load_saved_tokenizer(directory: Path, description: TaskDescription) -> Tokenizer:
+    """Return the tokenizer that ``save_assets`` left in ``directory``.
+
+    Raises:
+        ConfigError: The run was trained without one.
+    """
+    if not (description.spm_model or description.vocabulary):
+        raise ConfigError(
+            "the run directory holds no tokenizer", str(directory), "give --spm_model_file or --vocab_file_path"
+        )
+    return load_tokenizer(
+        directory / description.vocabulary if description.vocabulary else "",
+        directory / description.spm_model if description.spm_model else "",
+        description.do_lower_case,
+    )

@@ -1,0 +1,93 @@
+"""The contract between a task and the driver: a new task is one file that fulfils it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from src.config.sections import NetworkConfig
+from src.data.dataset import TrainStart
+
+
+@dataclass(frozen=True)
+class Score:
+    """The result of an evaluation.
+
+    Attributes:
+        name: The main metric's name.
+        value: Its value; higher is better.
+        figures: Every figure for the metrics log.
+        report: What goes into the evaluation's json file.
+        lines: What is printed; the last line is the one that users of the old repository look for.
+    """
+
+    name: str
+    value: float
+    figures: dict[str, float]
+    report: dict[str, Any]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The two faces of one set of weights: ``loss`` is trained, ``inference`` answers; they share the model cell."""
+
+    loss: nn.Cell
+    inference: nn.Cell
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What the host knows about a micro-batch without asking the device: rows that count and tokens computed."""
+
+    rows: int
+    tokens: int
+
+
+class Task(ABC):
+    """What the driver needs to train, evaluate and predict."""
+
+    name: str
+    checkpoint_prefix: str
+    loss_unit: str
+
+    @abstractmethod
+    def network_config(self) -> NetworkConfig:
+        """Return the shape of the network."""
+
+    @abstractmethod
+    def build_networks(self) -> Networks:
+        """Build the networks with fresh weights."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, Any]:
+        """Return what the start-up summary says about the data and the head."""
+
+    @abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Return the number of optimizer steps of an epoch."""
+
+    @abstractmethod
+    def train_batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[Any, ...]]]:
+        """Yield micro-batches from ``start`` on: what the host knows about each, and its tensors."""
+
+    @abstractmethod
+    def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
+        """Score ``inference`` on the evaluation data; ``max_batches`` over 0 looks at that many batches only."""
+
+    @abstractmethod
+    def evaluation_name(self) -> str:
+        """Return the name of the evaluation data, for the file of its report."""
+
+    @abstractmethod
+    def predict(self, inference: nn.Cell, directory: Path) -> list[Path]:
+        """Write the predictions of the test data into ``directory`` and return the files."""
+
+    @abstractmethod
+    def save_assets(self, directory: Path) -> None:
+        """Write what prediction needs beside the weights (labels, tokenizer) into the run directory."""

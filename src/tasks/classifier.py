@@ -1,0 +1,168 @@
+"""Fine-tuning on sentences, pairs and tokens: classification, regression, token classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from src.common.errors import ConfigError
+from src.config.classifier import ClassifierConfig
+from src.config.load import LoadedConfig
+from src.config.sections import NetworkConfig
+from src.data.batching import BatchGeometry, plan_epoch, resolve_buckets, steps_per_epoch
+from src.data.dataset import TrainStart, train_dataset
+from src.data.table import FinetuneTable
+from src.evaluate.glue_submission import submission_of, write_glue_submission
+from src.evaluate.predictions import write_predictions
+from src.evaluate.report import class_table, confusion_table, report_content, result_lines
+from src.evaluate.scoring import evaluate_predictions
+from src.evaluate.task_metrics import metrics_for_task
+from src.model.heads import AlbertCLSModel, AlbertInference, AlbertNERModel
+from src.model.losses import AlbertCLS
+from src.tasks.assets import TaskDescription, load_task_tokenizer, save_assets
+from src.tasks.base import Networks, Score, StepInfo, Task
+from src.tasks.classifier_data import ClassifierData, load_classifier_data
+from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference
+from src.tasks.tag_predictions import write_tags
+
+
+class ClassifierTask(Task):
+    """What ``run_classifier.py`` trains and evaluates.
+
+    Args:
+        loaded: The resolved configuration.
+
+    Raises:
+        ConfigError: Keys contradict the data or each other.
+        DataError: A record file is wrong.
+    """
+
+    name = "classifier"
+    checkpoint_prefix = "classifier"
+
+    def __init__(self, loaded: LoadedConfig[ClassifierConfig]) -> None:
+        config = loaded.values
+        self._config = config
+        self._network = loaded.network()
+        self.data: ClassifierData = load_classifier_data(config, self._network)
+        length = min(self.data.length, self._network.seq_length)
+        self._buckets = resolve_buckets([b for b in config.bucket_list if b <= length], length)
+        method = "" if config.assessment_method == "auto" else config.assessment_method
+        self._metrics = metrics_for_task(
+            self.data.kind,
+            task_name=self.data.task_name,
+            assessment_method=method,
+            label_names=self.data.labels,
+        )
+        self._tokenizer = load_task_tokenizer(config, self.data.tokenizer)
+        if config.do_predict and self.data.kind == "token_classification" and self._tokenizer is None:
+            raise ConfigError(
+                "do_predict of token classification needs the tokenizer to spell the words",
+                "spm_model_file",
+                "set spm_model_file or vocab_file_path",
+            )
+        self.loss_unit = "squared score" if self.data.kind == "regression" else "nats"
+        self._geometry = BatchGeometry(config.train_batch_size, self._buckets, config.accumulation_steps)
+
+    def network_config(self) -> NetworkConfig:
+        """Return the shape of the network."""
+        return self._network
+
+    def build_networks(self) -> Networks:
+        """Build backbone and head with fresh weights, with the loss and for inference."""
+        head = AlbertNERModel if self.data.kind == "token_classification" else AlbertCLSModel
+        model = head(self._network, self.data.num_outputs)
+        return Networks(AlbertCLS(model, self.data.kind), AlbertInference(model))
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the start-up summary says about the data and the head."""
+        data = self.data
+        splits = {"train": data.train, "eval": data.evaluation, "test": data.test}
+        return {
+            "task": f"{data.task_name or 'own data'} ({data.kind})",
+            "labels": f"{len(data.labels)}: {', '.join(data.labels[:8])}" if data.labels else "one number",
+            "metrics": f"{', '.join(self._metrics.methods)} (best by {self._metrics.main})",
+            **{f"{name} rows": str(table.rows) for name, table in splits.items() if table is not None},
+            "lengths": ", ".join(str(bucket) for bucket in self._buckets),
+        }
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of optimizer steps of an epoch."""
+        return steps_per_epoch(self._train_table().lengths, self._geometry)
+
+    def train_batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[Any, ...]]]:
+        """Yield micro-batches, with what the host knows about them, from ``start`` on."""
+        table, seed, shuffle = self._train_table(), self._config.seed, self._config.train_data_shuffle
+        dataset = train_dataset(table, self._geometry, seed, shuffle, start, epochs)
+        lengths = table.lengths
+        batches = dataset.create_tuple_iterator(num_epochs=1, do_copy=False)
+        for epoch in range(start.epoch, epochs):
+            plan = plan_epoch(lengths, self._geometry, seed, epoch, shuffle)
+            for update in plan[start.step_in_epoch if epoch == start.epoch else 0 :]:
+                for micro in update:
+                    tokens = int(lengths[micro.indices].sum())
+                    yield StepInfo(len(micro.indices), tokens), tuple(next(batches))
+
+    def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
+        """Score ``inference`` on the evaluation rows."""
+        table = self.data.evaluation
+        if table is None or table.label_ids is None:
+            raise ValueError("evaluate() was called without evaluation data")
+        outputs = self._run(inference, table, max_batches)
+        result = evaluate_predictions(
+            self.data.kind,
+            self._metrics.methods,
+            outputs.values,
+            labels_of(table, outputs.rows),
+            self.data.labels,
+        )
+        tables = [text for text in (confusion_table(result), class_table(result)) if text]
+        return Score(
+            result.main, result.value, dict(result.figures), report_content(result), (*tables, *result_lines(result))
+        )
+
+    def evaluation_name(self) -> str:
+        """Return the stem of the evaluation file; of several files a common name."""
+        stem = Path(self._config.eval_data_file_path).stem
+        return stem if stem.replace("-", "").replace("_", "").replace(".", "").isalnum() else "evaluation"
+
+    def predict(self, inference: nn.Cell, directory: Path) -> list[Path]:
+        """Write predictions with probabilities, and GLUE's submission file where the task is GLUE's."""
+        table = self.data.test
+        if table is None:
+            raise ValueError("predict() was called without test data")
+        outputs = self._run(inference, table, 0)
+        if self.data.kind == "token_classification" and self._tokenizer is not None:
+            return write_tags(directory, table, outputs, self.data.labels, self._tokenizer)
+        files = write_predictions(directory, self.data.kind, outputs.stacked(), self.data.labels)
+        if submission_of(self.data.task_name):
+            files.append(write_glue_submission(directory, self.data.task_name, outputs.stacked(), self.data.labels))
+        return files
+
+    def save_assets(self, directory: Path) -> None:
+        """Write labels and tokenizer files into the run directory."""
+        description = TaskDescription(
+            kind=self.data.kind,
+            task_name=self.data.task_name,
+            labels=self.data.labels,
+            length=self._buckets[-1],
+            buckets=self._buckets,
+            network=self._network.model_dump(),
+            spm_model="",
+            vocabulary="",
+            do_lower_case=self._tokenizer.do_lower_case if self._tokenizer else self._config.do_lower_case,
+        )
+        save_assets(directory, self._config, description)
+
+    def _run(self, inference: nn.Cell, table: FinetuneTable, max_batches: int) -> Outputs:
+        size = self._config.eval_batch_size
+        plan = evaluation_plan(table, size, self._buckets, max_batches)
+        return run_inference(inference, table, plan, size)
+
+    def _train_table(self) -> FinetuneTable:
+        if self.data.train is None:
+            raise ValueError("training was asked for without training data")
+        return self.data.train

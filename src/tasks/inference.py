@@ -1,0 +1,79 @@
+"""Run a network over a table in batches and give the outputs back in row order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import nn
+
+from src.data.batching import BatchGeometry, MicroBatch, plan_epoch
+from src.data.dataset import evaluation_dataset
+from src.data.table import FinetuneTable
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Network outputs of the rows that were run.
+
+    Attributes:
+        rows: int64 [rows], ascending row numbers in the table.
+        values: One float32 array a row: [C] for a sequence head, [T, C] without padding for a token head.
+    """
+
+    rows: np.ndarray
+    values: list[np.ndarray]
+
+    def stacked(self) -> np.ndarray:
+        """Return the outputs of a sequence head as one array [rows, C]."""
+        return np.stack(self.values)
+
+
+def labels_of(table: FinetuneTable, rows: np.ndarray) -> np.ndarray | list[np.ndarray]:
+    """Return the labels of some rows: an array, or for token classification one int32 [T] a row."""
+    if table.label_ids is None:
+        raise ValueError("the table has no labels")
+    if table.kind != "token_classification":
+        return table.label_ids[rows]
+    return [table.label_ids[table.offsets[row] : table.offsets[row + 1]] for row in rows]
+
+
+def evaluation_plan(
+    table: FinetuneTable, batch_size: int, buckets: tuple[int, ...], max_batches: int = 0
+) -> list[MicroBatch]:
+    """Return the batches that cover every row once, in file order inside each bucket; all of them when it is 0."""
+    updates = plan_epoch(table.lengths, BatchGeometry(batch_size, buckets), seed=0, epoch=0, shuffle=False)
+    plan = [update[0] for update in updates]
+    return plan[:max_batches] if max_batches else plan
+
+
+def run_inference(
+    network: nn.Cell,
+    table: FinetuneTable,
+    plan: list[MicroBatch],
+    batch_size: int,
+    on_batch: Callable[[int], None] | None = None,
+) -> Outputs:
+    """Run ``network`` over the planned batches.
+
+    Args:
+        network: construct(input_ids, input_mask, segment_ids), each int32 [B, T], to float32 [B, C] or [B, T, C].
+        table: The rows.
+        plan: Batches, see ``evaluation_plan``; filler rows are dropped from the result.
+        batch_size: B of every batch.
+        on_batch: Called with the number of rows done after every batch.
+    """
+    network.set_train(False)
+    values: dict[int, np.ndarray] = {}
+    lengths = table.lengths
+    dataset = evaluation_dataset(table, plan, batch_size)
+    for micro, tensors in zip(plan, dataset.create_tuple_iterator(num_epochs=1, do_copy=False), strict=True):
+        result = network(*tensors).asnumpy()
+        for place, row in enumerate(micro.indices):
+            value = result[place]
+            values[int(row)] = value[: lengths[row]] if value.ndim == 2 else value
+        if on_batch is not None:
+            on_batch(len(values))
+    rows = np.array(sorted(values), dtype=np.int64)
+    return Outputs(rows, [values[int(row)] for row in rows])

@@ -1,0 +1,69 @@
+"""What a run tells at its start and leaves at its end: summary, final score, predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from src.common.files import write_json_atomic
+from src.common.log import log_to_file
+from src.config.load import LoadedConfig
+from src.config.presets import parameter_count
+from src.tasks.base import Score, Task
+from src.tasks.training_setup import TrainingSetup
+
+logger = logging.getLogger(__name__)
+
+
+def log_table(title: str, rows: Mapping[str, Any]) -> None:
+    """Log names and values in two columns."""
+    width = max(len(name) for name in rows)
+    logger.info("%s\n%s", title, "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items()))
+
+
+def log_summary(task: Task, loaded: LoadedConfig[Any], setup: TrainingSetup) -> None:
+    """Log what is about to be trained, so that a wrong setting is seen before hours are spent."""
+    values, network, settings = loaded.values, loaded.network(), setup.settings
+    total = sum(int(item.size) for item in setup.networks.loss.trainable_params())
+    shape = (
+        f"{network.num_hidden_layers} layers x {network.hidden_size}, embeddings {network.vocab_size} x "
+        f"{network.embedding_size}, {network.compute_type}"
+    )
+    log_table(
+        f"{task.name}:",
+        {
+            "device": values.device_target,
+            "network": shape,
+            "parameters": f"{total:,} ({parameter_count(network):,} in encoder and pooler)",
+            **task.summary(),
+            "batch": f"{values.train_batch_size} rows x {settings.accumulation_steps} per update",
+            "steps": f"{settings.total_steps} ({task.steps_per_epoch()} per epoch)",
+            "optimizer": values.optimizer_name(),
+            "weight decay": "; ".join(str(group) for group in setup.groups),
+            "start": values.load_pretrain_checkpoint_path or "random weights",
+        },
+    )
+
+
+def print_score(score: Score) -> None:
+    """Print a score on stdout, its last line being the one that scripts look for, and record it in the log file."""
+    for line in score.lines:
+        print(line, flush=True)
+        log_to_file("%s", line)
+
+
+def finish(task: Task, inference: nn.Cell, values: Any, directory: Path) -> None:
+    """Write predictions and the final evaluation into ``directory``; the score is printed last."""
+    if values.do_predict:
+        for path in task.predict(inference, directory / "predictions"):
+            logger.info("predictions: %s", path)
+    if values.do_eval:
+        score = task.evaluate(inference)
+        path = directory / "eval" / f"{task.evaluation_name()}.json"
+        write_json_atomic(path, score.report)
+        logger.info("evaluation: %s", path)
+        print_score(score)

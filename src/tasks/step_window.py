@@ -1,0 +1,83 @@
+"""Collect what training steps return and turn it into figures only when they are logged.
+
+Reading a tensor makes the host wait for the device, so results stay tensors until a log line is due.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.tasks.base import StepInfo
+
+# What the train cell returns before the network's own figures.
+_LOSS, _GRAD_NORM, _LEARNING_RATE, _LOSS_SCALE, _OVERFLOW, _FIRST_FIGURE = range(6)
+
+
+@dataclass
+class StepWindow:
+    """The steps since the last log line.
+
+    Args:
+        figure_names: Names of the figures that the network returns beside its loss.
+        accumulation_steps: Micro-batches of an update; their losses add up to the update's loss.
+    """
+
+    figure_names: Sequence[str]
+    accumulation_steps: int
+    _outputs: list[tuple[Any, ...]] = field(default_factory=list)
+    _infos: list[StepInfo] = field(default_factory=list)
+    _started_s: float = field(default_factory=time.perf_counter)
+
+    def add(self, info: StepInfo, outputs: tuple[Any, ...]) -> None:
+        """Remember the result of one micro-batch."""
+        self._infos.append(info)
+        self._outputs.append(outputs)
+
+    def figures(self) -> dict[str, float]:
+        """Return the window's figures: means over updates, the last scale and rate, speed.
+
+        ``overflow_steps`` counts the updates that were skipped; their losses are left out of the mean when others
+        remain, so that one skipped update does not hide the rest of the window.
+        """
+        updates = len(self._outputs) // self.accumulation_steps
+        elapsed_s = time.perf_counter() - self._started_s
+        skipped = [bool(self._outputs[self._last_micro(i)][_OVERFLOW].asnumpy()) for i in range(updates)]
+        kept = [i for i in range(updates) if not skipped[i]] or list(range(updates))
+        last = self._outputs[self._last_micro(updates - 1)]
+        return {
+            "loss": self._mean(kept, _LOSS),
+            **{name: self._mean(kept, _FIRST_FIGURE + number) for number, name in enumerate(self.figure_names)},
+            "learning_rate": float(last[_LEARNING_RATE].asnumpy()),
+            "grad_norm": math.fsum(float(self._outputs[self._last_micro(i)][_GRAD_NORM].asnumpy()) for i in kept)
+            / len(kept),
+            "loss_scale": float(last[_LOSS_SCALE].asnumpy()),
+            "overflow_steps": sum(skipped),
+            "ms_per_step": 1000 * elapsed_s / updates,
+            "tokens_per_s": sum(info.tokens for info in self._infos) / elapsed_s,
+        }
+
+    def clear(self) -> None:
+        """Begin a new window now."""
+        self._outputs.clear()
+        self._infos.clear()
+        self._started_s = time.perf_counter()
+
+    def __len__(self) -> int:
+        """Return the number of micro-batches remembered."""
+        return len(self._outputs)
+
+    def _last_micro(self, update: int) -> int:
+        return (update + 1) * self.accumulation_steps - 1
+
+    def _mean(self, updates: Sequence[int], place: int) -> float:
+        """Return the mean over updates of a value whose micro-batch parts add up to the update's value."""
+        total = 0.0
+        for update in updates:
+            first = update * self.accumulation_steps
+            parts = self._outputs[first : first + self.accumulation_steps]
+            total += math.fsum(float(part[place].asnumpy()) for part in parts)
+        return total / len(updates)

@@ -1,0 +1,160 @@
+"""The training loop of every task: step, log, save, evaluate, keep the best, stop cleanly when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mindspore import nn
+
+from src.common.errors import TrainingError
+from src.data.dataset import TrainStart
+from src.evaluate.task_metrics import is_better
+from src.tasks.base import Networks, Score, Task
+from src.tasks.recorder import Recorder
+from src.tasks.step_window import StepWindow
+from src.tasks.stop_signal import StopSignal
+from src.train.checkpoint import CheckpointManager
+from src.train.checkpoint_files import Metric, TrainPosition
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """When things happen, in optimizer steps.
+
+    Attributes:
+        epochs: Passes over the data.
+        total_steps: Optimizer steps of the whole training; less than the epochs' steps ends it earlier.
+        log_steps: Steps between log lines.
+        eval_steps: Steps between evaluations; 0 evaluates at the end of each epoch.
+        save_steps: Steps between checkpoints; 0 saves at the end of each epoch.
+        accumulation_steps: Micro-batches of a step.
+        stop_on_overflow: True where the loss is not scaled, so that a non-finite gradient is never normal.
+        evaluate: Whether there is evaluation data.
+    """
+
+    epochs: int
+    total_steps: int
+    log_steps: int
+    eval_steps: int
+    save_steps: int
+    accumulation_steps: int
+    stop_on_overflow: bool
+    evaluate: bool
+
+
+class Trainer:
+    """Train the networks of a task from a position to the end.
+
+    Args:
+        task: Gives the batches and scores the network.
+        networks: The networks of the task.
+        step_cell: The train cell around ``networks.loss``.
+        settings: When things happen.
+        checkpoints: Where state is kept.
+        recorder: Where figures go.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        networks: Networks,
+        step_cell: nn.Cell,
+        settings: TrainSettings,
+        checkpoints: CheckpointManager,
+        recorder: Recorder,
+    ) -> None:
+        self._task = task
+        self._networks = networks
+        self._step_cell = step_cell
+        self._settings = settings
+        self._checkpoints = checkpoints
+        self._recorder = recorder
+        self._steps_per_epoch = task.steps_per_epoch()
+        self._window = StepWindow(networks.loss.figure_names, settings.accumulation_steps)
+
+    def fit(self, step: int) -> int:
+        """Train from ``step`` optimizer steps on; return the number of the signal that ended it early, or 0."""
+        self._finish_evaluation(step)
+        with StopSignal() as stop:
+            for _ in self._updates(step):
+                step += 1
+                self._recorder.advance(step)
+                is_last = step >= self._settings.total_steps
+                self._log(step, is_last)
+                if stop.received and not is_last:
+                    self._save(step)
+                    return stop.received
+                self._save_and_evaluate(step, is_last)
+                if is_last:
+                    break
+        return 0
+
+    def _updates(self, step: int) -> Iterator[None]:
+        """Run micro-batches from ``step`` on; yield after each that completes an optimizer step."""
+        start = TrainStart(step // self._steps_per_epoch, step % self._steps_per_epoch)
+        self._networks.loss.set_train(True)
+        self._window.clear()
+        for number, (info, batch) in enumerate(self._task.train_batches(start, self._settings.epochs), start=1):
+            self._window.add(info, self._step_cell(*batch))
+            if number % self._settings.accumulation_steps == 0:
+                yield
+
+    def _log(self, step: int, is_last: bool) -> None:
+        """Record the window when a log line is due, and stop where going on is useless."""
+        if step % self._settings.log_steps and not is_last and not self._is_due(step):
+            return
+        figures = self._window.figures()
+        self._recorder.train(step, figures)
+        self._window.clear()
+        if figures["overflow_steps"] and self._settings.stop_on_overflow:
+            raise TrainingError(
+                f"loss or gradients are not finite in {figures['overflow_steps']:.0f} of the steps up to {step}; "
+                "their updates were skipped",
+                f"step {step}",
+                "lower the learning rate, or look at the records of these steps",
+            )
+
+    def _is_due(self, step: int) -> bool:
+        """Tell whether something else happens at this step, which its time should not fall into."""
+        return self._evaluation_due(step) or self._save_due(step)
+
+    def _evaluation_due(self, step: int) -> bool:
+        settings = self._settings
+        return settings.evaluate and step % (settings.eval_steps or self._steps_per_epoch) == 0
+
+    def _save_due(self, step: int) -> bool:
+        return step % (self._settings.save_steps or self._steps_per_epoch) == 0
+
+    def _save_and_evaluate(self, step: int, is_last: bool) -> None:
+        """Save first: a training that dies while it evaluates loses nothing."""
+        if is_last or self._save_due(step):
+            self._save(step)
+        if self._settings.evaluate and (is_last or self._evaluation_due(step)):
+            self._evaluate(step)
+        self._window.clear()
+
+    def _finish_evaluation(self, step: int) -> None:
+        """Make up for the evaluation that a killed run had saved for but not done."""
+        due = step > 0 and (self._evaluation_due(step) or step >= self._settings.total_steps)
+        if self._settings.evaluate and due and not self._recorder.was_evaluated(step):
+            self._evaluate(step)
+
+    def _position(self, step: int) -> TrainPosition:
+        """Return the position after ``step`` steps; an epoch's last step belongs to that epoch."""
+        epoch, step_in_epoch = divmod(step - 1, self._steps_per_epoch)
+        return TrainPosition(epoch=epoch + 1, step_in_epoch=step_in_epoch + 1, global_step=step)
+
+    def _save(self, step: int) -> None:
+        self._checkpoints.save(self._networks.inference, self._step_cell, self._position(step))
+
+    def _evaluate(self, step: int) -> None:
+        """Score the network and keep it when it is the best so far."""
+        score: Score = self._task.evaluate(self._networks.inference)
+        self._recorder.evaluation(step, score)
+        best = self._checkpoints.best()
+        if is_better(score.value, best.metric.value if best else None):
+            metric = Metric(name=score.name, value=score.value)
+            self._checkpoints.save_best(self._networks.inference, self._position(step), metric)
+        self._recorder.draw()
+        self._networks.loss.set_train(True)

@@ -1,0 +1,64 @@
+"""Build what a training is made of: networks, optimizer, train cell and the times at which things happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from src.config.load import LoadedConfig
+from src.runtime.device import seed_everything
+from src.tasks.base import Networks, Task
+from src.tasks.trainer import TrainSettings
+from src.train.cell import TrainStepCell
+from src.train.optimizers import ParameterGroup, build_optimizer, describe_groups
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What a training is made of.
+
+    Attributes:
+        networks: The task's networks.
+        step_cell: The train cell around the loss network.
+        settings: When things happen.
+        groups: The decay and the no-decay parameters, for the start-up summary.
+    """
+
+    networks: Networks
+    step_cell: TrainStepCell
+    settings: TrainSettings
+    groups: tuple[ParameterGroup, ParameterGroup]
+
+
+def train_settings(task: Task, values: Any) -> TrainSettings:
+    """Return when things happen; ``train_steps`` decides over ``epoch_num`` where it is given."""
+    steps_per_epoch = task.steps_per_epoch()
+    total = values.train_steps if values.train_steps > 0 else values.epoch_num * steps_per_epoch
+    return TrainSettings(
+        epochs=-(-total // steps_per_epoch),
+        total_steps=total,
+        log_steps=values.log_steps,
+        eval_steps=values.eval_steps,
+        save_steps=values.save_checkpoint_steps,
+        accumulation_steps=values.accumulation_steps,
+        stop_on_overflow=not values.enable_lossscale,
+        evaluate=values.do_eval,
+    )
+
+
+def build_training(task: Task, loaded: LoadedConfig[Any], start_step: int) -> TrainingSetup:
+    """Build a training that begins at ``start_step``.
+
+    MindSpore cannot set a running dropout stream back on the CPU, so the random streams of initialisation and dropout
+    begin anew from (seed, start step): two resumes from one checkpoint agree with each other.
+    """
+    values = loaded.values
+    seed_everything(values.seed, start_step)
+    networks = task.build_networks()
+    settings = train_settings(task, values)
+    config = loaded.optimizer(settings.total_steps)
+    optimizer = build_optimizer(networks.loss, config, settings.total_steps)
+    step_cell = TrainStepCell(
+        networks.loss, optimizer, loaded.loss_scale(), values.max_grad_norm, values.accumulation_steps
+    )
+    return TrainingSetup(networks, step_cell, settings, describe_groups(networks.loss, config))

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "make_environment.sh"
+
+# A Python that has a version, can make environments of itself, and notes what pip is asked for.
+FAKE_PYTHON = """#!/usr/bin/env bash
+version="@VERSION@"
+case "$1 $2" in
+    "-c import sys; print"*) echo "$version" ;;
+    "-c "*)
+        [[ "$version" =~ ^3\\.1[0-2]\\. ]] || exit 1
+        [[ "$*" != *ensurepip* || -z "@NO_VENV@" ]] || exit 1
+        ;;
+    "-m venv") mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; touch "$3/pyvenv.cfg" ;;
+    "-m pip")
+        printf '%s\\n' "${*: -1}" >>"$RECORD"
+        [[ "$3" == --version || -z "${PIP_FAILS:-}" ]]
+        ;;
+esac
+"""
+
+Make = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def add_python(folder: Path, name: str, version: str, *, venv: bool = True) -> Path:
+    path = folder / name
+    path.write_text(FAKE_PYTHON.replace("@VERSION@", version).replace("@NO_VENV@", "" if venv else "1"))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with the programs that the script needs, and no Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "env", "rm", "mkdir", "touch", "ls", "cp", "cat", "dirname"):
+        source = next(Path(part) / name for part in ("/usr/bin", "/bin") if (Path(part) / name).exists())
+        (folder / name).symlink_to(source)
+    return folder
+
+
+@pytest.fixture
+def make(tmp_path: Path, programs: Path) -> Make:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = {"PATH": str(programs), "RECORD": str(tmp_path / "record"), "VENV": str(tmp_path / "venv")}
+        return subprocess.run(
+            ["bash", str(SCRIPT), *arguments],
+            env={**variables, **environment},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+
+    return run
+
+
+def installed(tmp_path: Path) -> list[str]:
+    record = tmp_path / "record"
+    lines = record.read_text().splitlines() if record.exists() else []
+    return [os.path.basename(line) for line in lines if line != "--version"]
+
+
+def test_makes_the_runtime_environment(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.13.0")
+    add_python(programs, "python3.12", "3.12.1")
+    result = make("runtime")
+    assert result.returncode == 0, result.stderr
+    assert "python3.12 (3.12.1)" in result.stdout
+    assert installed(tmp_path) == ["requirements.txt"]
+    assert (tmp_path / "venv" / ".runtime-installed").exists()
+    assert not (tmp_path / "venv" / ".dev-installed").exists()
+    assert not (tmp_path / "venv" / ".installing").exists()
+
+
+def test_dev_adds_to_an_environment_that_is_there(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.10.13")
+    assert make("runtime").returncode == 0
+    (tmp_path / "venv" / "mine").touch()
+    result = make("dev")
+    assert result.returncode == 0, result.stderr
+    assert "creating" not in result.stdout
+    assert (tmp_path / "venv" / "mine").exists()
+    assert (tmp_path / "venv" / ".dev-installed").exists()
+    assert installed(tmp_path) == ["requirements.txt", "requirements-dev.txt"]
+
+
+def test_failed_installation_is_done_again_from_nothing(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.11.7")
+    result = make("runtime", PIP_FAILS="1")
+    assert result.returncode == 1
+    assert not (tmp_path / "venv" / ".runtime-installed").exists()
+    (tmp_path / "venv" / "half a package").touch()
+    result = make("runtime")
+    assert result.returncode == 0, result.stderr
+    assert "creating" in result.stdout
+    assert not (tmp_path / "venv" / "half a package").exists()
+    assert (tmp_path / "venv" / ".runtime-installed").exists()
+
+
+def test_environment_whose_python_is_gone_is_made_anew(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.11.7")
+    assert make("runtime").returncode == 0
+    (tmp_path / "venv" / "bin" / "python").unlink()
+    result = make("runtime")
+    assert result.returncode == 0, result.stderr
+    assert "creating" in result.stdout
+
+
+def test_no_python_that_fits(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.13.0")
+    add_python(programs, "python3.12", "3.12.1", venv=False)
+    result = make("runtime")
+    assert result.returncode == 2
+    assert "needs Python 3.10, 3.11 or 3.12 with its venv module" in result.stderr
+    assert "python3.12=3.12.1 python3=3.13.0" in result.stderr
+    assert "make PYTHON=" in result.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_no_python_at_all(make: Make) -> None:
+    result = make("runtime")
+    assert result.returncode == 2
+    assert "Found: none" in result.stderr
+
+
+def test_named_python_that_does_not_fit_is_not_replaced(make: Make, programs: Path) -> None:
+    add_python(programs, "python3", "3.11.7")
+    old = add_python(programs, "old", "3.9.2")
+    result = make("runtime", PYTHON=str(old))
+    assert result.returncode == 2
+    assert f"Found: {old}=3.9.2" in result.stderr
+
+
+def test_named_python(make: Make, programs: Path) -> None:
+    add_python(programs, "python3", "3.11.7")
+    mine = add_python(programs, "mine", "3.10.2")
+    assert f"{mine} (3.10.2)" in make("runtime", PYTHON=str(mine)).stdout
+
+
+def test_folder_that_is_no_environment_is_left_alone(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.11.7")
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "letters.txt").write_text("dear")
+    result = make("runtime")
+    assert result.returncode == 2
+    assert "is not a Python environment" in result.stderr
+    assert (tmp_path / "venv" / "letters.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize("arguments", [(), ("everything",)])
+def test_wrong_call(make: Make, arguments: tuple[str, ...]) -> None:
+    result = make(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: bash scripts/make_environment.sh runtime|dev")

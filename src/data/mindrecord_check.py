@@ -7,8 +7,8 @@ values, for the format has no checksums.
 Layout (version 3.0, as MindSpore 2.10 writes it): the header is a little-endian uint64 length and JSON, padded to
 ``header_size``; pages of ``page_size`` bytes follow, blob pages with the arrays, raw pages with all else. Table INDEXES
 of ``<file>.db`` says where each row lies. A row of a blob page is a little-endian uint64 length, then for each blob
-field a big-endian uint64 length and its bytes. Integer arrays are compressed when ``compression_size`` is above 0: a
-big-endian uint32 count, 2 bits each for the width (1, 2, 4, 8 bytes), then the values.
+field a big-endian uint64 length and its bytes. Integer arrays are compressed: a big-endian uint32 count, 2 bits each
+for the width (1, 2, 4, 8 bytes), then the values.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Schema(_Part):
 class _Header(_Part):
     header_size: _Count
     page_size: int = Field(ge=1)
-    compression_size: _Count = 0
+    compression_size: _Count = 0  # bytes that compression saved: nothing to check
     index_fields: Any
     page: list[_Page]
     schemas: list[_Schema] = Field(alias="schema", min_length=1, max_length=1)
@@ -211,29 +211,32 @@ def _check_rows(data: mmap.mmap, index: np.ndarray, header: _Header, path: Path)
         raw = data[start + raw_begin : start + raw_end]
         start = header.header_size + page * header.page_size
         blob = data[start + begin : start + end]
-        if raw != _RAW_ROW or not _fields_fit(blob, types, header.compression_size > 0):
+        if raw != _RAW_ROW or not _fields_fit(blob, types):
             raise DataError("the row is damaged: its lengths do not add up", f"{path}: record {number}", _FIX)
 
 
-def _fields_fit(row: bytes, types: Sequence[str], compressed: bool) -> bool:
-    """Tell whether the lengths of the blob fields of one row add up, and those of compressed integers inside."""
+def _fields_fit(row: bytes, types: Sequence[str]) -> bool:
+    """Tell whether the lengths of one row, of its blob fields, and of compressed integers inside add up."""
     if int.from_bytes(row[:8], "little") != len(row) - 8:
         return False
+    if len(types) == 1:
+        # A single field is stored without a length of its own.
+        return _field_fits(row[8:], types[0])
     position = 8
     for name in types:
-        if position + 8 > len(row):
-            return False
         size = int.from_bytes(row[position : position + 8], "big")
         field = row[position + 8 : position + 8 + size]
         position += 8 + size
-        if len(field) != size:
-            return False
-        if compressed and name in ("int32", "int64"):
-            if not _integers_fit(field):
-                return False
-        elif size % _ITEM_BYTES[name]:
+        if len(field) != size or not _field_fits(field, name):
             return False
     return position == len(row)
+
+
+def _field_fits(field: bytes, name: str) -> bool:
+    """Tell whether a field's length is possible for its type."""
+    if name in ("int32", "int64"):
+        return _integers_fit(field)
+    return len(field) % _ITEM_BYTES[name] == 0
 
 
 def _integers_fit(field: bytes) -> bool:

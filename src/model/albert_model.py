@@ -59,11 +59,13 @@ class EmbeddingPostprocessor(nn.Cell):
         self.layernorm = new_layernorm(size, config)
         self.dropout = nn.Dropout(p=config.hidden_dropout_prob)
         self.gather = ops.Gather()
+        self.is_constant = ops.functional.isconstant
 
     def construct(self, token_type_ids_BT: Tensor, tokens_BTE: Tensor) -> Tensor:
         """Return [B, T, E] float32."""
         length = tokens_BTE.shape[1]
-        if length > self.max_length:
+        # A graph exported for any length learns the length only when it runs; it cannot hold a Python error.
+        if self.is_constant(length) and length > self.max_length:
             raise ValueError(f"a sequence of {length} tokens is longer than max_position_embeddings {self.max_length}")
         sum_BTE = tokens_BTE + self.gather(self.embedding_table, token_type_ids_BT, 0).astype(ms.float32)
         if self.use_absolute_positions:

@@ -65,11 +65,20 @@ def _select(device_target: str, device_id: int) -> None:
         else:
             ms.set_device(device_target, device_id)
     except (RuntimeError, ValueError) as error:
+        if "has been initialized" in str(error) and _is_selected(device_target, device_id):
+            return
         message = (str(error).strip().splitlines() or ["no reason given"])[0]
         reason = message.split(". ")[0].rstrip(".")
         raise DeviceError(
             f"{device_target} cannot be used: {reason}", "device_target", _advice(device_target)
         ) from error
+
+
+def _is_selected(device_target: str, device_id: int) -> bool:
+    """Say whether something was computed on just this device already; selecting it anew is refused then."""
+    return ms.get_context("device_target") == device_target and (
+        device_target == "CPU" or ms.get_context("device_id") == device_id
+    )
 
 
 def _advice(device_target: str) -> str:
@@ -83,9 +92,9 @@ def _advice(device_target: str) -> str:
 def _make_deterministic(device_target: str) -> None:
     """Fix what makes equal runs differ.
 
-    On a CPU that is dropout alone: its kernel draws one stream per thread, and MindSpore tries several numbers of
-    threads during the first five calls and keeps the fastest. One thread per kernel ends that; the matrix products
-    have threads of their own and do not get slower. ``set_deterministic`` does not help there.
+    On a CPU that is dropout: its kernel draws one stream per thread, and MindSpore tries several numbers of threads
+    during the first calls and keeps the fastest. One thread per kernel ends that, at some cost (docs/optimization.md);
+    matrix products have threads of their own. ``set_deterministic`` does not help there.
     """
     if device_target == "CPU":
         _once(lambda: ms.device_context.cpu.op_tuning.threads_num(1))

@@ -132,7 +132,8 @@ class Trainer:
             self._save(step)
         if self._settings.evaluate and (is_last or self._evaluation_due(step)):
             self._evaluate(step)
-        self._window.clear()
+        if self._is_due(step):
+            self._window.clear()
 
     def _finish_evaluation(self, step: int) -> None:
         """Make up for the evaluation that a killed run had saved for but not done."""

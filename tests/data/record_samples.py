@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from src.data.example_proto import encode_example
 from src.data.manifest import Manifest
 from src.data.record_schema import IGNORED_LABEL, RecordRow
 from src.data.record_writer import write_records
+from src.data.tfrecord import TFRecordWriter
 
 TOKENIZER = {
     "type": "sentencepiece",
@@ -18,6 +20,7 @@ TOKENIZER = {
     "do_lower_case": True,
     "file": "30k.model",
 }
+FOREIGN_LENGTH = 8
 LABELS = {"classification": ["no", "yes"], "regression": [], "token_classification": ["O", "B-x", "I-x"]}
 
 
@@ -66,3 +69,25 @@ def flip(path: Path, position: int, bits: int = 0x10) -> None:
     data = bytearray(path.read_bytes())
     data[position] ^= bits
     path.write_bytes(data)
+
+
+def foreign_row(length: int = 5, label: Any = 1, **columns: Any) -> dict[str, Any]:
+    """A row as the converters of Google and of the TensorFlow official models write it."""
+    ids = np.zeros(FOREIGN_LENGTH, np.int64)
+    ids[:length] = np.arange(2, 2 + length)
+    row: dict[str, Any] = {
+        "input_ids": ids,
+        "input_mask": (np.arange(FOREIGN_LENGTH) < length).astype(np.int64),
+        "segment_ids": np.zeros(FOREIGN_LENGTH, np.int64),
+        "label_ids": np.array([label]),
+        "is_real_example": np.array([1]),
+        **columns,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def write_foreign(path: Path, rows: list[dict[str, Any]]) -> Path:
+    with TFRecordWriter(path) as writer:
+        for row in rows:
+            writer.write(encode_example(row))
+    return path

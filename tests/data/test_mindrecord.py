@@ -15,7 +15,7 @@ from src.data.manifest import manifest_path
 from src.data.mindrecord import check_name, file_geometry, shard_names, write_mindrecord
 from src.data.mindrecord_check import check_mindrecord
 from src.data.record_schema import Column, RecordRow, schema_of
-from src.data.table import FinetuneTable, iterate_rows, read_table
+from src.data.table import iterate_rows, read_table
 from tests.data.record_samples import assert_rows_equal, flip, sample_rows, write_sample
 
 INT64 = {"type": "int64", "shape": [-1]}
@@ -160,17 +160,23 @@ def damaged(good: bytes, seed: int) -> bytes:
 
 @pytest.mark.parametrize("suffix", ["", ".db"])
 def test_damage_without_manifest_never_crashes(tmp_path: Path, suffix: str) -> None:
-    path = without_manifest(make(tmp_path, rows=sample_rows(count=300)))
+    rows = sample_rows(count=300)
+    path = without_manifest(make(tmp_path, rows=rows))
     victim = Path(f"{path}{suffix}")
     good = victim.read_bytes()
     refused = 0
     for seed in range(60):
         victim.write_bytes(damaged(good, seed))
         try:
-            assert isinstance(read_table(path, kind="classification"), FinetuneTable)
+            table = read_table(path, kind="classification")
         except DataError:
             refused += 1
-    assert refused > 25
+            continue
+        # The index holds no values, so that damage there is noticed or harmless; values have no checksums.
+        assert table.rows == 300
+        if suffix == ".db":
+            assert_rows_equal(table, rows)
+    assert refused > 20
 
 
 def test_index_of_another_file(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -133,6 +135,18 @@ def test_check_sequence_length_says_what_to_do() -> None:
     check_sequence_length(8, tiny_config())
     with pytest.raises(ConfigError, match=r"9 tokens.*max_position_embeddings 8.*shorten"):
         check_sequence_length(9, tiny_config())
+
+
+@pytest.mark.slow
+def test_one_exported_graph_runs_at_every_length(tmp_path: Path) -> None:
+    ms.set_context(mode=ms.GRAPH_MODE)
+    model = AlbertModel(tiny_config())
+    any_shape = [Tensor(shape=[None, None], dtype=ms.int32)] * 3
+    ms.export(model, *any_shape, file_name=str(tmp_path / "model"), file_format="MINDIR")
+    exported = nn.GraphCell(ms.load(str(tmp_path / "model.mindir")))
+    for inputs in (_inputs(2, 8, real=6), _inputs(3, 5)):
+        for ours, theirs in zip(model(*inputs), exported(*inputs), strict=True):
+            np.testing.assert_allclose(theirs.asnumpy(), ours.asnumpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])

@@ -24,6 +24,11 @@ def test_cpu_and_modes() -> None:
     assert ms.get_context("mode") == ms.GRAPH_MODE
 
 
+def test_same_device_again_after_something_was_computed() -> None:
+    code = "from mindspore import nn, ops; print(ops.ones((2,)) + 1)\n" + REAL_TARGETS
+    assert run_python(code, "CPU") == "there"
+
+
 def test_seed_gives_the_initialisation() -> None:
     def weights(seed: int, *indices: int) -> np.ndarray:
         seed_everything(seed, *indices)

@@ -25,7 +25,7 @@ from src.train.checkpoint_files import Metric, TrainPosition
 from src.train.optimizers import build_optimizer
 
 
-class SquaredError(nn.Cell):
+class SquaredDistance(nn.Cell):
     def __init__(self, size: int = 3) -> None:
         super().__init__()
         self.dense = nn.Dense(size, 2)
@@ -37,7 +37,7 @@ class SquaredError(nn.Cell):
 
 def build(size: int = 3, accumulation_steps: int = 2, name: str = "AdamWeightDecay") -> TrainStepCell:
     ms.set_context(mode=ms.GRAPH_MODE)
-    network = SquaredError(size)
+    network = SquaredDistance(size)
     config = OptimizerConfig(name=name, learning_rate=0.1, warmup_steps=2)
     optimizer = build_optimizer(network, config, train_steps=50)
     scale = LossScaleConfig(enable=True, value=64.0, window=3)
@@ -317,21 +317,24 @@ class PowerCut(BaseException):
     """Stops a save without the handling of errors."""
 
 
+def cut(function: Callable[..., object], calls: dict[str, int]) -> Callable[..., object]:
+    """Let ``calls["left"]`` calls pass, then cut the power."""
+
+    def wrapped(*args: object, **kwargs: object) -> object:
+        calls["left"] -= 1
+        if calls["left"] < 0:
+            raise PowerCut
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
 @pytest.mark.parametrize("kind", ["rotation", "best"])
 def test_power_cut_at_every_write(
     tmp_path: Path, cell: TrainStepCell, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Cut before the n-th change of the disk, for every n, until a save completes."""
-    calls = {"left": 0}
-
-    def cut(function: Callable[..., object]) -> Callable[..., object]:
-        def wrapped(*args: object, **kwargs: object) -> object:
-            calls["left"] -= 1
-            if calls["left"] < 0:
-                raise PowerCut
-            return function(*args, **kwargs)
-
-        return wrapped
+    calls = {"left": 1000}
 
     def save(manager: CheckpointManager, step: int) -> None:
         fill(cell, step)
@@ -341,9 +344,9 @@ def test_power_cut_at_every_write(
             manager.save(cell.network, cell, at(step))
 
     save(manager_of(tmp_path, keep=1), 1)
-    monkeypatch.setattr(os, "replace", cut(os.replace))
-    monkeypatch.setattr(Path, "unlink", cut(Path.unlink))
-    monkeypatch.setattr(checkpoint_files.ms, "save_checkpoint", cut(ms.save_checkpoint))
+    monkeypatch.setattr(os, "replace", cut(os.replace, calls))
+    monkeypatch.setattr(Path, "unlink", cut(Path.unlink, calls))
+    monkeypatch.setattr(checkpoint_files.ms, "save_checkpoint", cut(ms.save_checkpoint, calls))
     good, cuts = 1, 0
     for step in range(2, 40):
         calls["left"] = cuts

@@ -85,7 +85,7 @@ format: $(DEV) ## format the Python files and mend what ruff can mend
 
 .PHONY: parity
 parity: $(DEV) ## print the largest differences to the reference implementations
-	PYTHONPATH=. $(PY) tests/parity/report.py
+	$(PY) -m tests.parity.report
 
 .PHONY: clean
 clean: ## remove caches, compiler output and the quickstart folder; keep runs and the environment

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from src.common.errors import AlbertError
+from src.common.errors import AlbertError, OutputError
 from src.common.files import output_error
 
 EXIT_USER_ERROR = 2
@@ -22,18 +22,45 @@ def run_command(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None
         argv: Those arguments; ``None`` takes them from ``sys.argv``.
     """
     try:
-        return main(sys.argv[1:] if argv is None else argv)
+        return _run_and_flush(main, sys.argv[1:] if argv is None else argv)
     except AlbertError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _fail(error)
     except BrokenPipeError:
         # The reader (head, less) went away: not our failure, and stdout must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        where = Path(str(error.filename)) if error.filename else Path(".")
-        print(f"error: {output_error(error, where)}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _fail(output_error(error, Path(str(error.filename)) if error.filename else Path(".")))
+    except UnicodeEncodeError as error:
+        text = error.object[error.start : error.end]
+        what = f"the text {text!a} cannot be written in the encoding {error.encoding}"
+        return _fail(OutputError(what, "output", "use UTF-8 for names and texts, and PYTHONIOENCODING=utf-8"))
+    except MemoryError as error:
+        fix = "use smaller batches, shorter sequences or less data, or a machine with more memory"
+        return _fail(AlbertError("there is not enough memory", str(error), fix))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _run_and_flush(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Run ``main`` and flush stdout here, where a reader that has left is expected, and not at the end of Python."""
+    try:
+        status = main(argv)
+    except SystemExit:  # --help and --print_config end this way
+        _flush()
+        raise
+    _flush()
+    return status
+
+
+def _flush() -> None:
+    """Flush stdout, which is ``None`` where the caller has closed it."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _fail(error: AlbertError) -> int:
+    """Print an error and return the exit status that goes with it."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return EXIT_USER_ERROR

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +23,9 @@ LEVELS = ("debug", "info", "warning", "error")
 _PROJECT = "src"
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _FILE_DATES = "%Y-%m-%d %H:%M:%S"
+
+# Records that are kept for a file that is set up later.
+_BACKLOG = 1000
 
 # Pass as ``extra`` for what the console shows in another way, such as the lines behind a progress bar.
 FILE_ONLY = {"file_only": True}
@@ -52,11 +56,13 @@ class ConsoleHandler(logging.StreamHandler):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
+        self.shown: deque[logging.LogRecord] = deque(maxlen=_BACKLOG)
         self.addFilter(lambda record: not getattr(record, "file_only", False))
         self.setFormatter(_ConsoleFormatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
+        self.shown.append(record)
         with _below_progress_bars(self.stream):
             super().emit(record)
 
@@ -88,6 +94,8 @@ def _file_handler(path: Path) -> logging.Handler:
 def setup_logging(log_file: Path | None = None, level: str = "info", stream: TextIO | None = None) -> None:
     """Send our records to the console and a file; calling it again replaces what it set up before.
 
+    A file that comes later than the console begins with what the console has shown.
+
     Args:
         log_file: File to append to; ``None`` for commands without a run directory.
         level: One of ``LEVELS``, for our modules; third parties are heard from ``warning`` on.
@@ -102,8 +110,12 @@ def setup_logging(log_file: Path | None = None, level: str = "info", stream: Tex
     handlers: list[logging.Handler] = [ConsoleHandler(stream or sys.stderr)]
     if log_file is not None:
         handlers.append(_file_handler(log_file))
-    close_logging()
     root = logging.getLogger()
+    backlog = [record for handler in root.handlers if isinstance(handler, ConsoleHandler) for record in handler.shown]
+    if not any(isinstance(handler, _RunFileHandler) for handler in root.handlers):
+        for record in backlog if log_file is not None else ():
+            handlers[-1].handle(record)
+    close_logging()
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(logging.WARNING)

@@ -161,6 +161,8 @@ class RunDirectory:
         self.resumed = resumed
         self.previous_config = previous_config
         self._lock = lock
+        self._replaces = False
+        self._made_for_nothing = False
         self.checkpoints = path / "checkpoints"
         self.eval = path / "eval"
         self.tensorboard = path / "tensorboard"
@@ -183,19 +185,29 @@ class RunDirectory:
         resume: bool = False,
         overwrite: bool = False,
     ) -> RunDirectory:
-        """Begin a run in ``path``, or go on with the one that is there.
+        """Begin a run in ``path``, or go on with the one that is there: ``claim`` and ``begin`` in one."""
+        run = cls.claim(path, resume=resume, overwrite=overwrite)
+        try:
+            run.begin(config_text, environment)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def claim(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+        """Take a directory for a run that has yet to ``begin``; nothing but a lock is written.
 
         Args:
             path: A missing or empty directory, or with ``resume`` or ``overwrite`` that of an earlier run.
-            config_text: The resolved configuration as yaml.
-            environment: Content of ``environment.json``, see ``collect_environment``.
-            resume: Continue the run; its configuration and environment are kept under numbered names.
-            overwrite: Remove the files of the earlier run, and nothing else that lies there.
+            resume: Continue the run.
+            overwrite: Remove the files of the earlier run, and nothing else that lies there, when the new one begins.
 
         Raises:
             ConfigError: Both ``resume`` and ``overwrite`` are set, or the stored configuration is damaged.
             OutputError: The directory is not fit, is in use, or cannot be written.
         """
+        is_new = not path.exists()
         _check_use(path, resume, overwrite)
         make_directory(path)
         lock = RunLock(path)
@@ -203,14 +215,23 @@ class RunDirectory:
         try:
             # Once more under the lock: another run may have begun between the look and the lock.
             _check_use(path, resume, overwrite)
-            if overwrite:
-                _remove_run_files(path)
             run = cls(path, resume, read_config(path / CONFIG_NAME) if resume else None, lock)
-            run._describe(config_text, environment)
         except BaseException:
             lock.release()
             raise
+        run._replaces, run._made_for_nothing = overwrite, is_new
         return run
+
+    def begin(self, config_text: str, environment: Mapping[str, Any]) -> None:
+        """Write the resolved configuration (yaml) and environment; a resumed run keeps the old ones by numbered names.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        if self._replaces:
+            _remove_run_files(self.path)
+        self._made_for_nothing = False
+        self._describe(config_text, environment)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -224,9 +245,13 @@ class RunDirectory:
         return cls(path, previous_config=read_config(path / CONFIG_NAME))
 
     def close(self) -> None:
-        """Give the lock back; safe to call twice."""
+        """Give the lock back, and a directory that was made for a run that did not begin; safe to call twice."""
         if self._lock is not None:
             self._lock.release()
+        if self._made_for_nothing:
+            # The run did not begin: a start with a mistake mended should find its place free.
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def __enter__(self) -> RunDirectory:
         """Return the directory."""

@@ -59,7 +59,7 @@ def parse_arguments(argv: Sequence[str], options: Mapping[KeyPath, Option]) -> C
         path = tuple(name.split("."))
         is_flag = name in _CONTROL_FLAGS or (path in options and options[path].is_flag)
         if not equals:
-            if words and _is_value(words[0], is_flag):
+            if words and not words[0].startswith("--"):
                 value = words.pop(0)
             elif is_flag:
                 value = "true"
@@ -77,13 +77,6 @@ def parse_arguments(argv: Sequence[str], options: Mapping[KeyPath, Option]) -> C
         control.get("dry_run", False),
         control.get("help", False),
     )
-
-
-def _is_value(word: str, for_flag: bool) -> bool:
-    """Return whether ``word`` belongs to the option before it; a flag takes only words that are true or false."""
-    if for_flag:
-        return word.lower() in (*_TRUE, *_FALSE, "auto")
-    return not word.startswith("--")
 
 
 def _take_control(control: dict[str, Any], name: str, value: str, errors: list[ConfigError]) -> bool:

@@ -74,5 +74,5 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
             )
         if self.device_num > 1 and not self.distribute:
             what = f"device_num {self.device_num} has no effect without distribute"
-            problems.append(Problem(("device_num", "distribute"), what, "set distribute to true, or device_num to 1"))
+            problems.append(Problem(("device_num", "distribute"), what, "leave it at 1: training runs in one process"))
         return problems

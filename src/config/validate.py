@@ -64,7 +64,7 @@ def _unknown(task: str, first: KeyPath, path: KeyPath, where: str, options: Opti
     others = [
         schema.yaml_name for other, schema in SCHEMAS.items() if other != task and first[0] in schema.model_fields
     ]
-    hint = suggest(name, options) or (f"it is a key of {' and '.join(others)}" if others else "")
+    hint = suggest(name, options) or (f"it is a key of {' and '.join(others)}" if others else "see --help")
     return ConfigError(f"unknown key {name}", where, hint)
 
 
@@ -153,15 +153,20 @@ def resolve_network(values: TaskConfig, merged: Layer) -> tuple[NetworkConfig | 
         return NetworkConfig.model_validate(fields), []
     except ValidationError as error:
         return None, [
-            ConfigError(f"{section}: {_complaint(detail)}", _where_of(merged, section, _complaint(detail), where))
+            ConfigError(
+                f"{section}: {_complaint(detail)}",
+                _where_of(merged, section, _complaint(detail), where),
+                "change one of the two",
+            )
             for detail in error.errors(include_url=False)
         ]
 
 
 def _where_of(merged: Layer, section: str, complaint: str, otherwise: str) -> str:
-    """Return where the first key that a complaint names was given."""
+    """Return where the first key that a complaint names was given, on the command line rather than in a file."""
     words = complaint.replace(",", " ").split()
-    return next((merged[section, word].where for word in words if (section, word) in merged), otherwise)
+    given = [merged[section, word].where for word in words if (section, word) in merged]
+    return next((where for where in given if where.startswith("--")), given[0] if given else otherwise)
 
 
 def cross_errors(values: TaskConfig, network: NetworkConfig, merged: Layer, wrong: set[str]) -> list[ConfigError]:

@@ -44,7 +44,7 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigError("no such file", str(path), "paths are relative to the current folder") from error
     except OSError as error:
-        raise ConfigError(f"cannot read: {error.strerror or error}", str(path)) from error
+        raise ConfigError(f"cannot read: {error.strerror or error}", str(path), "give a yaml file") from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,7 +58,7 @@ def _syntax_error(error: yaml.YAMLError, path: Path) -> ConfigError:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
     context = getattr(error, "context", None)
     detail = f"{problem} ({context})" if context else problem
-    return ConfigError(f"not valid yaml: {detail}", where)
+    return ConfigError(f"not valid yaml: {detail}", where, "correct the file there")
 
 
 def _walk(

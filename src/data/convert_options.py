@@ -7,15 +7,16 @@ documents use, are accepted beside them.
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from src.common.errors import ConfigError
+from src.common.arguments import OneLineParser
 from src.data.record_schema import KINDS
 
 PROGRAM = "create_finetuning_data.py"
+# Rows are padded in memory; a longer one is a slip of the finger.
+_LONGEST = 1 << 15
 
 _DESCRIPTION = """Turn labelled texts into MindRecord (or TFRecord) files for run_classifier.py, or show such a file.
 
@@ -28,24 +29,6 @@ examples:
   show:       --inspect 3 --input data/sst-2_dev.mindrecord --spm_model_file 30k-clean.model"""
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises ``ConfigError`` with a suggestion instead of printing its usage and leaving."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message of argparse as our error."""
-        raise ConfigError(message, fix=f"see {PROGRAM} --help")
-
-    def refuse_unknown(self, unknown: Sequence[str]) -> None:
-        """Raise ``ConfigError`` for the first argument that is no option."""
-        if not unknown:
-            return
-        name = unknown[0].split("=", 1)[0]
-        known = [option for action in self._actions for option in action.option_strings]
-        close = difflib.get_close_matches(name, known, n=1)
-        fix = f"did you mean {close[0]}?" if close else f"see {PROGRAM} --help"
-        raise ConfigError(f"unknown option {name}", fix=fix)
-
-
 def true_or_false(text: str) -> bool:
     """Read a boolean as launchers write it: true, false, 1, 0, in any case."""
     value = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
@@ -55,14 +38,14 @@ def true_or_false(text: str) -> bool:
 
 
 def _length(text: str) -> int:
-    value = int(text) if text.isdigit() else 0
-    if value < 3:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a length of at least 3 tokens")
+    value = int(text) if text.isdecimal() and len(text) < 10 else 0
+    if not 3 <= value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of 3 to {_LONGEST} tokens")
     return value
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
+    if not (text.isdecimal() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"{text!r} is not a count")
     return int(text)
 
@@ -80,18 +63,11 @@ def parse_options(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         ConfigError: An option is unknown or its value wrong.
     """
-    parser = _Parser(
-        prog=PROGRAM,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = OneLineParser(prog=PROGRAM, description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_common(parser)
     _add_own_data(parser)
     _add_tf_names(parser)
-    options, unknown = parser.parse_known_args(argv)
-    parser.refuse_unknown(unknown)
-    return options
+    return parser.parse(argv)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

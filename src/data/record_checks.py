@@ -95,7 +95,9 @@ def strip_padding(chunk: Chunk, rules: RecordRules) -> RaggedRows:
     ids, segments = chunk.columns[INPUT_IDS], chunk.columns[SEGMENT_IDS]
     inside = np.arange(ids.shape[1]) < lengths[:, None]
     limit = _LARGEST_ID if rules.vocab_size is None else rules.vocab_size
-    _refuse(chunk, inside & ((ids < 0) | (ids >= limit)), INPUT_IDS, f"outside 0..{limit - 1} (the vocabulary)")
+    outside = inside & ((ids < 0) | (ids >= limit))
+    fix = _REBUILD if rules.vocab_size is None else f"{_REBUILD} with the network's vocabulary, or correct vocab_size"
+    _refuse(chunk, outside, INPUT_IDS, f"outside 0..{limit - 1} (the vocabulary)", fix)
     bad_segments = inside & ((segments < 0) | (segments >= SEGMENT_COUNT))
     _refuse(chunk, bad_segments, SEGMENT_IDS, f"outside 0..{SEGMENT_COUNT - 1}")
     labels = _labels(chunk, rules, inside) if rules.has_labels else None
@@ -112,13 +114,13 @@ def _check_shape(chunk: Chunk, name: str, length: int) -> None:
         raise DataError(f"column '{name}' has {have} values a row, {length} expected", chunk.where(0), _REBUILD)
 
 
-def _refuse(chunk: Chunk, wrong: np.ndarray, name: str, why: str) -> None:
+def _refuse(chunk: Chunk, wrong: np.ndarray, name: str, why: str, fix: str = _REBUILD) -> None:
     """Raise for the first true element of ``wrong`` [B, length]."""
     if not bool(wrong.any()):
         return
     row, position = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
     value = chunk.columns[name][row, position]
-    raise DataError(f"column '{name}' holds {value} at position {position}, {why}", chunk.where(int(row)), _REBUILD)
+    raise DataError(f"column '{name}' holds {value} at position {position}, {why}", chunk.where(int(row)), fix)
 
 
 def _lengths(chunk: Chunk, max_length: int | None) -> np.ndarray:
@@ -135,7 +137,7 @@ def _lengths(chunk: Chunk, max_length: int | None) -> np.ndarray:
         raise DataError(
             f"the row has {lengths[row]} tokens, at most {max_length} are possible",
             chunk.where(row),
-            "convert the data with a smaller max_seq_length, or use a network with more positions",
+            "convert the data with a smaller max_seq_length, or raise seq_length of the network",
         )
     return np.asarray(lengths)
 

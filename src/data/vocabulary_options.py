@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.common.arguments import OneLineParser
 from src.data.convert_options import true_or_false
 from src.data.vocabulary import SMALLEST_SAMPLE, SPECIAL_COUNT, VocabularySettings
 
@@ -34,12 +35,13 @@ class VocabularyOptions:
 
 
 def parse_options(argv: Sequence[str]) -> VocabularyOptions:
-    """Return the options; print the help or the usage and leave when they cannot be read."""
-    parser = argparse.ArgumentParser(
-        prog="train_vocabulary.py",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    """Return the options.
+
+    Raises:
+        ConfigError: An option is unknown, missing, or its value wrong.
+    """
+    parser = OneLineParser(
+        prog="train_vocabulary.py", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     defaults = VocabularySettings()
     add = parser.add_argument
@@ -63,7 +65,7 @@ def parse_options(argv: Sequence[str]) -> VocabularyOptions:
     add("--overwrite", type=true_or_false, default=False, metavar="true|false", help="replace output (default false)")
     log = "show the log of SentencePiece (default false)"
     add("--verbose", type=true_or_false, default=False, metavar="true|false", help=log)
-    options = parser.parse_args(argv)
+    options = parser.parse(argv)
     settings = VocabularySettings(
         vocab_size=options.vocab_size,
         do_lower_case=options.do_lower_case,

@@ -242,8 +242,9 @@ def evaluate_predictions(
     outputs: Sequence[np.ndarray] | np.ndarray,
     labels: Sequence[np.ndarray] | np.ndarray | None,
     label_names: Sequence[str] = (),
+    log_notes: bool = True,
 ) -> ScoreResult:
-    """Score a model's outputs; notes are logged as warnings.
+    """Score a model's outputs.
 
     Args:
         kind: classification, regression or token_classification.
@@ -253,6 +254,7 @@ def evaluate_predictions(
         labels: Ids int [rows], float [rows], or rows of ids int [T] with negatives where there is no label;
             ``None`` where the split has none: the result then holds no figure.
         label_names: Names of the C classes; empty for regression.
+        log_notes: Whether to log the result's notes as warnings.
 
     Raises:
         ConfigError: A metric does not fit the task.
@@ -269,6 +271,6 @@ def evaluate_predictions(
         result = _evaluate_tokens(methods, list(outputs), list(labels), names)
     else:
         result = _evaluate_rows(kind, methods, np.asarray(outputs), np.asarray(labels), names)
-    for note in result.notes:
+    for note in result.notes if log_notes else ():
         LOGGER.warning("evaluation: %s", note)
     return result

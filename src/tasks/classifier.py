@@ -27,6 +27,7 @@ from src.tasks.base import Networks, Score, StepInfo, Task
 from src.tasks.classifier_data import ClassifierData, load_classifier_data
 from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference
 from src.tasks.tag_predictions import write_tags
+from src.train.progress import EvaluationProgress
 
 
 class ClassifierTask(Task):
@@ -111,13 +112,15 @@ class ClassifierTask(Task):
         table = self.data.evaluation
         if table is None or table.label_ids is None:
             raise ValueError("evaluate() was called without evaluation data")
-        outputs = self._run(inference, table, max_batches)
+        outputs = self._run(inference, table, "evaluate", max_batches)
         result = evaluate_predictions(
             self.data.kind,
             self._metrics.methods,
             outputs.values,
             labels_of(table, outputs.rows),
             self.data.labels,
+            # A look at the first batches says nothing about the network.
+            log_notes=not max_batches,
         )
         tables = [text for text in (confusion_table(result), class_table(result)) if text]
         return Score(
@@ -134,12 +137,15 @@ class ClassifierTask(Task):
         table = self.data.test
         if table is None:
             raise ValueError("predict() was called without test data")
-        outputs = self._run(inference, table, 0)
+        outputs = self._run(inference, table, "predict")
         if self.data.kind == "token_classification" and self._tokenizer is not None:
             return write_tags(directory, table, outputs, self.data.labels, self._tokenizer)
-        files = write_predictions(directory, self.data.kind, outputs.stacked(), self.data.labels)
-        if submission_of(self.data.task_name):
-            files.append(write_glue_submission(directory, self.data.task_name, outputs.stacked(), self.data.labels))
+        expected = None if table.label_ids is None else table.label_ids[outputs.rows]
+        files = write_predictions(directory, self.data.kind, outputs.stacked(), self.data.labels, expected)
+        # The test rows' own name: a network trained on MNLI answers for MNLI-mm and AX too.
+        task_name = self._config.task_name or (table.manifest.task_name if table.manifest else "")
+        if submission_of(task_name):
+            files.append(write_glue_submission(directory, task_name, outputs.stacked(), self.data.labels))
         return files
 
     def save_assets(self, directory: Path) -> None:
@@ -157,10 +163,12 @@ class ClassifierTask(Task):
         )
         save_assets(directory, self._config, description)
 
-    def _run(self, inference: nn.Cell, table: FinetuneTable, max_batches: int) -> Outputs:
+    def _run(self, inference: nn.Cell, table: FinetuneTable, title: str, max_batches: int = 0) -> Outputs:
         size = self._config.eval_batch_size
-        plan = evaluation_plan(table, size, self._buckets, max_batches)
-        return run_inference(inference, table, plan, size)
+        shuffle_seed = self._config.seed if self._config.eval_data_shuffle else None
+        plan = evaluation_plan(table, size, self._buckets, max_batches, shuffle_seed)
+        with EvaluationProgress(sum(len(micro.indices) for micro in plan), title) as progress:
+            return run_inference(inference, table, plan, size, progress)
 
     def _train_table(self) -> FinetuneTable:
         if self.data.train is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import signal
 from collections.abc import Callable
@@ -96,14 +97,7 @@ def _dry_run(task: Task, loaded: LoadedConfig[Any]) -> int:
 def _train(task: Task, loaded: LoadedConfig[Any]) -> int:
     """Train in a run directory, then score and predict with the best weights."""
     values = loaded.values
-    with RunDirectory.create(
-        loaded.run_directory(),
-        config_text=loaded.to_yaml(),
-        environment=collect_environment(values.device_target),
-        resume=values.resume,
-        overwrite=values.overwrite,
-    ) as run:
-        setup_logging(run.log_file)
+    with RunDirectory.claim(loaded.run_directory(), resume=values.resume, overwrite=values.overwrite) as run:
         folder = Path(values.save_finetune_checkpoint_path or run.checkpoints)
         checkpoints = CheckpointManager(folder, task.checkpoint_prefix, values.save_checkpoint_num)
         resumed = _find_resumed(run, checkpoints, loaded)
@@ -111,6 +105,12 @@ def _train(task: Task, loaded: LoadedConfig[Any]) -> int:
         setup = build_training(task, loaded, step)
         log_summary(task, loaded, setup)
         _load_start(checkpoints, resumed, setup, values)
+        if values.do_eval:
+            # An evaluation that cannot run should fail now and not after the first epoch.
+            task.evaluate(setup.networks.inference, _SANITY_BATCHES)
+        # Whatever could be wrong with the start was right: only now an earlier run is replaced.
+        run.begin(_lasting_config(loaded), collect_environment(values.device_target))
+        setup_logging(run.log_file)
         task.save_assets(run.assets)
         stopped_by = _fit(task, setup, checkpoints, run, step if values.resume else None)
         if stopped_by:
@@ -122,12 +122,23 @@ def _train(task: Task, loaded: LoadedConfig[Any]) -> int:
     return 0
 
 
+def _lasting_config(loaded: LoadedConfig[Any]) -> str:
+    """Return the configuration for the run directory without what was said for this one start.
+
+    Whoever starts anew from that file must not empty or continue a run that they did not mean.
+    """
+    values = loaded.values.model_copy(update={"resume": False, "overwrite": False})
+    return dataclasses.replace(loaded, values=values).to_yaml()
+
+
 def _find_resumed(
     run: RunDirectory, checkpoints: CheckpointManager, loaded: LoadedConfig[Any]
 ) -> CheckpointEntry | None:
     """Return the newest sound checkpoint of a resumed run, after saying what differs from the earlier command."""
     if not loaded.values.resume:
-        refuse_used_folder(checkpoints)
+        # What the earlier run left in its own folder goes when the new run begins.
+        if not (loaded.values.overwrite and checkpoints.directory.resolve() == run.checkpoints.resolve()):
+            refuse_used_folder(checkpoints)
         return None
     now = yaml.safe_load(loaded.to_yaml())
     for difference in diff_configs(run.previous_config or {}, now):
@@ -161,9 +172,6 @@ def _fit(
     task: Task, setup: TrainingSetup, checkpoints: CheckpointManager, run: RunDirectory, resumed_step: int | None
 ) -> int:
     """Train to the end; return the number of the signal that ended it early, or 0."""
-    if setup.settings.evaluate:
-        # An evaluation that cannot run should fail now and not after the first epoch.
-        task.evaluate(setup.networks.inference, _SANITY_BATCHES)
     recorder = Recorder(run, setup.settings.total_steps, task.steps_per_epoch(), resumed_step, task.loss_unit)
     try:
         trainer = Trainer(task, setup.networks, setup.step_cell, setup.settings, checkpoints, recorder)

@@ -40,10 +40,23 @@ def labels_of(table: FinetuneTable, rows: np.ndarray) -> np.ndarray | list[np.nd
 
 
 def evaluation_plan(
-    table: FinetuneTable, batch_size: int, buckets: tuple[int, ...], max_batches: int = 0
+    table: FinetuneTable,
+    batch_size: int,
+    buckets: tuple[int, ...],
+    max_batches: int = 0,
+    shuffle_seed: int | None = None,
 ) -> list[MicroBatch]:
-    """Return the batches that cover every row once, in file order inside each bucket; all of them when it is 0."""
-    updates = plan_epoch(table.lengths, BatchGeometry(batch_size, buckets), seed=0, epoch=0, shuffle=False)
+    """Return the batches that cover every row once.
+
+    Args:
+        table: The rows.
+        batch_size: Rows of a batch.
+        buckets: Padded lengths.
+        max_batches: Number of batches to return; 0 returns all.
+        shuffle_seed: Seed of the order; ``None`` keeps file order inside each bucket.
+    """
+    shuffle = shuffle_seed is not None
+    updates = plan_epoch(table.lengths, BatchGeometry(batch_size, buckets), shuffle_seed or 0, 0, shuffle)
     plan = [update[0] for update in updates]
     return plan[:max_batches] if max_batches else plan
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.common.arguments import OneLineParser
 from src.common.errors import ConfigError, DataError, OutputError
 from src.common.files import atomic_path
 
@@ -26,9 +27,9 @@ Without texts and with a terminal it asks for one text after the other.
 """
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> OneLineParser:
     """Return the command line of ``predict.py``."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="predict.py",
         description="Predict on raw text with a fine-tuned ALBERT.",
         epilog=_EXAMPLES,
@@ -66,6 +67,7 @@ def _pair(line: str) -> TextPair:
 
 def _lines(stream: Iterable[bytes], source: str) -> Iterator[TextPair]:
     """Yield the texts of a file or a pipe; an empty line is refused, since answers are matched by line."""
+    number = 0
     for number, raw in enumerate(stream, start=1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -73,7 +75,11 @@ def _lines(stream: Iterable[bytes], source: str) -> Iterator[TextPair]:
             raise DataError("not UTF-8", f"{source}:{number}", "convert the file to UTF-8") from error
         if not line.strip():
             raise DataError("the line is empty", f"{source}:{number}", "give one text a line")
+        if line.count("\t") > 1 or not all(text.strip() for text in line.split("\t")):
+            raise DataError("neither a text nor two with a TAB between", f"{source}:{number}", "correct the line")
         yield _pair(line)
+    if number == 0:
+        raise DataError("there is no text", source, "give one text a line")
 
 
 def _conversation() -> Iterator[TextPair]:
@@ -105,14 +111,15 @@ def _batches(pairs: Iterator[TextPair], size: int) -> Iterator[list[TextPair]]:
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other, before MindSpore is loaded."""
     if options.text_b is not None and len(options.text) != 1:
-        raise ConfigError(f"--text_b goes with exactly one text, not {len(options.text)}", "--text_b")
+        what = f"--text_b goes with exactly one text, not {len(options.text)}"
+        raise ConfigError(what, "--text_b", "give one text, or pairs with a TAB between by --input")
     if options.text and options.input:
         raise ConfigError("texts and --input exclude each other", "--input", "leave one of them out")
     if options.batch_size < 1:
-        raise ConfigError(f"must be at least 1, not {options.batch_size}", "--batch_size")
-    if any(not text.strip() for text in options.text):
+        raise ConfigError(f"must be at least 1, not {options.batch_size}", "--batch_size", "give 1 or more")
+    if any(not text.strip() for text in (*options.text, *([] if options.text_b is None else [options.text_b]))):
         raise ConfigError("a text is empty", "text", "give a text")
-    if options.input and not options.input.is_file():
+    if options.input and (not options.input.exists() or options.input.is_dir()):
         raise DataError("no such file", str(options.input), "check the path")
     if options.output and options.output.is_dir():
         raise OutputError("a folder stands where the answers should go", str(options.output), "name a file")
@@ -163,7 +170,7 @@ def _answers(options: argparse.Namespace, classifier: TextClassifier) -> Iterato
 
 def main(argv: Sequence[str]) -> int:
     """Run ``predict.py``; return its exit status."""
-    options = make_parser().parse_args(argv)
+    options = make_parser().parse(argv)
     _check(options)
     classifier = _load(options)
     if options.output is None:

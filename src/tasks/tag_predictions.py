@@ -27,6 +27,11 @@ def _word_starts(table: FinetuneTable, row: int, pieces: list[str], tokenizer: T
     return [i for i in inner if i == 1 or tokenizer.is_start_piece(pieces[i])]
 
 
+def _continued_rows(table: FinetuneTable) -> frozenset[int]:
+    """Return the rows that go on with the sentence of the row before, as far as the manifest knows."""
+    return frozenset(table.manifest.settings.get("continued_rows", ()) if table.manifest else ())
+
+
 def _text_of(pieces: list[str]) -> str:
     """Return the word that pieces spell, as far as the tokenizer's normalisation kept it."""
     text = "".join(pieces)
@@ -40,6 +45,8 @@ def write_tags(
 ) -> list[Path]:
     """Write ``predictions.jsonl`` and ``predictions.conll``; words are spelled as the tokenizer normalised them.
 
+    A sentence that the converter parted into several records is one sentence again.
+
     Args:
         directory: Where the files go.
         table: The rows.
@@ -47,14 +54,27 @@ def write_tags(
         labels: Names of the C tags.
         tokenizer: The one that made the rows.
     """
-    words, logits, expected = [], [], []
+    words: list[list[str]] = []
+    logits: list[list[np.ndarray]] = []
+    expected: list[list[str]] = []
+    continued = _continued_rows(table)
     for row, values in zip(outputs.rows, outputs.values, strict=True):
         first, last = int(table.offsets[row]), int(table.offsets[row + 1])
         pieces = tokenizer.ids_to_tokens(table.token_ids[first:last].tolist())
         starts = _word_starts(table, int(row), pieces, tokenizer)
         ends = [*starts[1:], len(pieces) - 1]
-        words.append([_text_of(pieces[start:end]) for start, end in zip(starts, ends, strict=True)])
-        logits.append(values[starts])
+        if int(row) not in continued or not words:
+            words.append([])
+            logits.append([])
+            expected.append([])
+        words[-1] += [_text_of(pieces[start:end]) for start, end in zip(starts, ends, strict=True)]
+        logits[-1].append(values[starts])
         if table.label_ids is not None:
-            expected.append([labels[table.label_ids[first + start]] for start in starts])
-    return write_tag_predictions(directory, words, logits, labels, expected if table.label_ids is not None else None)
+            expected[-1] += [labels[table.label_ids[first + start]] for start in starts]
+    return write_tag_predictions(
+        directory,
+        words,
+        [np.concatenate(parts) for parts in logits],
+        labels,
+        expected if table.label_ids is not None else None,
+    )

@@ -76,12 +76,14 @@ class Trainer:
     def fit(self, step: int) -> int:
         """Train from ``step`` optimizer steps on; return the number of the signal that ended it early, or 0."""
         self._finish_evaluation(step)
+        if step >= self._settings.total_steps:
+            return 0
         with StopSignal() as stop:
             for _ in self._updates(step):
                 step += 1
                 self._recorder.advance(step)
                 is_last = step >= self._settings.total_steps
-                self._log(step, is_last)
+                self._log(step, is_last or bool(stop.received))
                 if stop.received and not is_last:
                     self._save(step)
                     return stop.received
@@ -100,9 +102,9 @@ class Trainer:
             if number % self._settings.accumulation_steps == 0:
                 yield
 
-    def _log(self, step: int, is_last: bool) -> None:
-        """Record the window when a log line is due, and stop where going on is useless."""
-        if step % self._settings.log_steps and not is_last and not self._is_due(step):
+    def _log(self, step: int, ends: bool) -> None:
+        """Record the window when a log line is due or the run ends, and stop where going on is useless."""
+        if step % self._settings.log_steps and not ends and not self._is_due(step):
             return
         figures = self._window.figures()
         self._recorder.train(step, figures)

@@ -1,0 +1,48 @@
+"""A parser of command lines that says what is wrong in one line, as every other error of this project."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from src.common.errors import ConfigError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that raises ``ConfigError`` with a suggestion instead of printing its usage and leaving.
+
+    Options cannot be abbreviated: a new option would change what an abbreviation means.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message of argparse as our error."""
+        raise ConfigError(message, fix=f"see {self.prog} --help")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Return the options.
+
+        Raises:
+            ConfigError: An option is unknown, missing, or its value wrong.
+        """
+        options, unknown = self.parse_known_args(argv)
+        if unknown:
+            name = unknown[0].split("=", 1)[0]
+            kind = "option" if name.startswith("-") else "argument"
+            close = difflib.get_close_matches(name, list(_options_of(self)), n=1)
+            fix = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
+            raise ConfigError(f"unknown {kind} {name}", fix=fix)
+        return options
+
+
+def _options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the options of a parser and of its subcommands."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                yield from _options_of(subparser)

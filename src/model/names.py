@@ -25,6 +25,10 @@ _HUGGINGFACE_PARTS = {
     "albert_encoder.embedding_hidden_mapping_in": "albert.encoder.embedding_hidden_mapping_in",
     "dense": "albert.pooler",
     "dense_1": "classifier",
+    "cls1.output_bias": "predictions.bias",
+    "cls1.dense": "predictions.dense",
+    "cls1.layernorm": "predictions.LayerNorm",
+    "cls2.dense": "sop_classifier.classifier",
 }
 _HUGGINGFACE_LAYER_PARTS = {
     "attention.attention.query_layer": "attention.query",

@@ -22,6 +22,8 @@ from src.model.names import backbone_shapes, canonical_name, layer_of
 from src.model.shape_hints import mismatch_reason
 
 _SHOWN_NAMES = 4
+# "crc_num" and ten bytes at the end of a file saved with crc_check.
+_CHECKSUM_BYTES = 17
 _FORMATS = {".ckpt": "ckpt", ".safetensors": "safetensors"}
 # Moments and counters of the optimizers of this project, of MindSpore and of the model zoo.
 _OPTIMIZER_STATE = re.compile(
@@ -82,13 +84,20 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         )
     damaged = "the file is empty, cut off or not a checkpoint"
     try:
-        stored = ms.load_checkpoint(str(path), format=_FORMATS[path.suffix])
+        stored = ms.load_checkpoint(str(path), format=_FORMATS[path.suffix], crc_check=_has_checksum(path))
         entries = {name: parameter.asnumpy() for name, parameter in stored.items()}
     except Exception as error:  # The parsers raise whatever the damage leads to.
         raise CheckpointError(damaged, str(path), "copy or download it again") from error
     if not entries:
         raise CheckpointError(damaged, str(path), "copy or download it again")
     return entries
+
+
+def _has_checksum(path: Path) -> bool:
+    """Tell whether a ``.ckpt`` file ends with a checksum, as this project's do; MindSpore warns where there is none."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _CHECKSUM_BYTES))
+        return stream.read(_CHECKSUM_BYTES).startswith(b"crc_num") and path.suffix == ".ckpt"
 
 
 def _weights_by_canonical_name(entries: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,141 @@
+"""Pre-training heads and loss: masked language model and sentence order (arXiv:1909.11942, section 3.1).
+
+Letters as in ``albert_model.py``, with P predictions per row and R = B * P.
+"""
+
+from __future__ import annotations
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import initializer
+
+from src.config.sections import NetworkConfig
+from src.model.activations import make_activation
+from src.model.albert_model import AlbertModel
+from src.model.heads import adopt
+from src.model.layers import Linear, float_type, new_layernorm
+
+# The reference adds it to the sum of the weights, so that a batch without predictions has loss 0.
+_EMPTY_GUARD = 1e-5
+
+
+class MaskedLanguageModelHead(nn.Cell):
+    """Score the vocabulary at the masked positions only: hidden to embedding size, then the tied token table.
+
+    Args:
+        config: Shape of the network.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.dense = Linear(config.hidden_size, config.embedding_size, config, "float32")
+        self.activation = make_activation(config.hidden_act)
+        self.layernorm = new_layernorm(config.embedding_size, config)
+        self.output_bias = Parameter(
+            initializer("zeros", (config.vocab_size,), float_type(config.dtype)), name="output_bias"
+        )
+        self.compute_type = float_type(config.compute_type)
+        self.matmul = ops.MatMul(transpose_b=True)
+
+    def construct(self, hidden_RD: Tensor, table_VE: Tensor) -> Tensor:
+        """Return the logits [R, V] float32."""
+        transformed_RE = self.layernorm(self.activation(self.dense(hidden_RD)))
+        scores_RV = self.matmul(transformed_RE.astype(self.compute_type), table_VE.astype(self.compute_type))
+        return scores_RV.astype(ms.float32) + self.output_bias.astype(ms.float32)
+
+
+class SentenceOrderHead(nn.Cell):
+    """Tell whether two segments are in their order (0) or swapped (1), from the pooled output, without dropout."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.dense = Linear(config.hidden_size, 2, config, "float32")
+
+    def construct(self, pooled_BD: Tensor) -> Tensor:
+        """Return the logits [B, 2] float32."""
+        return self.dense(pooled_BD.astype(ms.float32))
+
+
+class AlbertPreTrainingModel(nn.Cell):
+    """The backbone with both heads; attribute names give the parameter names of the model zoo.
+
+    Args:
+        config: Shape of the network.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.albert = AlbertModel(config)
+        self.cls1 = MaskedLanguageModelHead(config)
+        self.cls2 = SentenceOrderHead(config)
+        self.gather = ops.Gather()
+
+    def construct(
+        self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor, positions_BP: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the vocabulary's logits at ``positions_BP`` [R, V] and the order's logits [B, 2], float32."""
+        batch, length = input_ids_BT.shape
+        sequence_BTD, pooled_BD = self.albert(input_ids_BT, segment_ids_BT, input_mask_BT)
+        sequence_MD = sequence_BTD.astype(ms.float32).reshape(batch * length, -1)
+        first_B1 = ops.arange(batch).astype(ms.int32).reshape(batch, 1) * length
+        hidden_RD = self.gather(sequence_MD, (positions_BP + first_B1).reshape(-1), 0)
+        table_VE = self.albert.albert_embedding_lookup.embedding_table
+        return self.cls1(hidden_RD, table_VE), self.cls2(pooled_BD)
+
+
+class AlbertPreTraining(nn.Cell):
+    """The pre-training model with its loss: the sum of both heads' cross entropies.
+
+    MLM: sum(w * nll) / (sum(w) + 1e-5) over the predictions; SOP: mean nll over the rows (google-research/albert
+    ``run_pretraining.py``). Both divisors come from outside, for the whole batch over micro-batches and devices.
+
+    Args:
+        model: The model.
+    """
+
+    figure_names = ("mlm_loss", "sop_loss", "mlm_accuracy", "sop_accuracy")
+    normalizer_count = 2
+
+    def __init__(self, model: AlbertPreTrainingModel) -> None:
+        super().__init__(auto_prefix=False)
+        adopt(model)
+        self.albert = model
+        self.log_softmax = ops.LogSoftmax(axis=-1)
+        self.argmax = ops.Argmax(axis=-1, output_type=ms.int32)
+
+    def construct(
+        self,
+        input_ids_BT: Tensor,
+        input_mask_BT: Tensor,
+        segment_ids_BT: Tensor,
+        sop_label_B1: Tensor,
+        positions_BP: Tensor,
+        label_BP: Tensor,
+        weight_BP: Tensor,
+        row_weight_B: Tensor,
+        normalizers: Tensor,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the loss and the figures of ``figure_names``, float32 scalars.
+
+        Args:
+            input_ids_BT: Token ids with masks, int32.
+            input_mask_BT: 1 at tokens, 0 at padding, int32.
+            segment_ids_BT: Segment of each token, int32.
+            sop_label_B1: 0 in order, 1 swapped, int32 (the records call it ``next_sentence_labels``).
+            positions_BP: Places of the predictions in the row, int32.
+            label_BP: Ids of the original tokens there, int32.
+            weight_BP: 1 for a prediction, 0 for padding, float32.
+            row_weight_B: 1 for a row that counts, 0 for a filler, float32.
+            normalizers: float32 [2], sum of the prediction weights and number of rows of the whole batch.
+        """
+        mlm_RV, sop_B2 = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
+        mlm_weight_R = (weight_BP * row_weight_B.reshape(-1, 1)).reshape(-1) / (normalizers[0] + _EMPTY_GUARD)
+        mlm_loss, mlm_accuracy = self._cross_entropy(mlm_RV, label_BP.reshape(-1), mlm_weight_R)
+        sop_loss, sop_accuracy = self._cross_entropy(sop_B2, sop_label_B1.reshape(-1), row_weight_B / normalizers[1])
+        return mlm_loss + sop_loss, (mlm_loss, sop_loss, mlm_accuracy, sop_accuracy)
+
+    def _cross_entropy(self, logits_RC: Tensor, label_R: Tensor, weight_R: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weighted sums of the negative log-likelihood and of the right answers."""
+        log_probability_R1 = ops.gather_elements(self.log_softmax(logits_RC), 1, label_R.reshape(-1, 1))
+        right_R = (self.argmax(logits_RC) == label_R).astype(ms.float32)
+        return -(weight_R * log_probability_R1.reshape(-1)).sum(), (weight_R * right_R).sum()

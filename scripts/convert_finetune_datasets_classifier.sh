@@ -26,8 +26,8 @@ if [[ $# -eq 0 ]]; then
     exit 2
 fi
 if [[ "$1" != -* ]]; then
-    echo "error: '$1' is no option: give --task_name and the others by name" >&2
     usage >&2
+    echo "error: '$1' is no option -> give --task_name and the others by name" >&2
     exit 2
 fi
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from src.common.errors import AlbertError, OutputError
-from src.common.files import output_error
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -30,7 +29,7 @@ def run_command(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _fail(output_error(error, Path(str(error.filename)) if error.filename else Path(".")))
+        return _fail(_system_error(error))
     except UnicodeEncodeError as error:
         text = error.object[error.start : error.end]
         what = f"the text {text!a} cannot be written in the encoding {error.encoding}"
@@ -52,6 +51,14 @@ def _run_and_flush(main: Callable[[Sequence[str]], int], argv: Sequence[str]) ->
         raise
     _flush()
     return status
+
+
+def _system_error(error: OSError) -> AlbertError:
+    """Return the clear error for a failed read or write that no other place has explained."""
+    where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError("no space left on the device", where, "free some space or choose another place")
+    return AlbertError(error.strerror or str(error), where, "check the path and its permissions")
 
 
 def _flush() -> None:

@@ -25,7 +25,7 @@ def output_error(error: OSError, path: Path) -> OutputError:
         return OutputError("no permission to write", str(path), "choose a place you may write to")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         return OutputError(f"cannot write: {error.strerror}", str(path), "a file stands where a folder is needed")
-    return OutputError(f"cannot write: {error.strerror or error}", str(path))
+    return OutputError(f"cannot write: {error.strerror or error}", str(path), "choose another name or place")
 
 
 def make_directory(path: Path) -> Path:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from src.common.errors import AlbertError, DataError, OutputError
-from src.common.files import atomic_path, write_text_atomic
+from src.common.files import atomic_path
 from src.data.sentencepiece_tokenizer import SPECIAL_SYMBOLS, preprocess_text
 
 DEFAULT_VOCAB_SIZE = 30000
@@ -103,10 +103,10 @@ def train_vocabulary(
             raise OutputError("the file exists", str(path), "choose another --output_prefix, or --overwrite true")
     corpus = _Corpus(find_files(inputs), settings.do_lower_case)
     content = _fit(corpus, settings)
-    # The model goes last: a new model never stands without its .vocab.
-    write_text_atomic(vocab_file, _vocab_text(content))
-    with atomic_path(model_file) as temporary:
-        temporary.write_bytes(content)
+    # Both are written before either takes its place, the model last: it never stands without its .vocab.
+    with atomic_path(model_file) as new_model, atomic_path(vocab_file) as new_vocab:
+        new_model.write_bytes(content)
+        new_vocab.write_text(_vocab_text(content), encoding="utf-8")
     return Vocabulary(
         model_file,
         vocab_file,

@@ -7,6 +7,7 @@ with random weights. Here a backbone that is not covered completely is an error.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from src.model.names import backbone_shapes, canonical_name, layer_of
 from src.model.shape_hints import mismatch_reason
 
 _SHOWN_NAMES = 4
-# "crc_num" and ten bytes at the end of a file saved with crc_check.
-_CHECKSUM_BYTES = 17
+# Begins the end of a file saved with ``crc_check``: the mark and ten bytes of checksum.
+_CHECKSUM_MARK = b"crc_num"
+_CHECKSUM_BYTES = len(_CHECKSUM_MARK) + 10
 _FORMATS = {".ckpt": "ckpt", ".safetensors": "safetensors"}
 # Moments and counters of the optimizers of this project, of MindSpore and of the model zoo.
 _OPTIMIZER_STATE = re.compile(
@@ -82,9 +84,11 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(
             f"unknown kind of checkpoint {path.suffix!r}", str(path), "give a .ckpt or .safetensors file"
         )
+    if not _checksum_is_right(path):
+        raise CheckpointError("the file is damaged: its checksum differs", str(path), "copy or download it again")
     damaged = "the file is empty, cut off or not a checkpoint"
     try:
-        stored = ms.load_checkpoint(str(path), format=_FORMATS[path.suffix], crc_check=_has_checksum(path))
+        stored = ms.load_checkpoint(str(path), format=_FORMATS[path.suffix])
         entries = {name: parameter.asnumpy() for name, parameter in stored.items()}
     except Exception as error:  # The parsers raise whatever the damage leads to.
         raise CheckpointError(damaged, str(path), "copy or download it again") from error
@@ -93,11 +97,26 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     return entries
 
 
-def _has_checksum(path: Path) -> bool:
-    """Tell whether a ``.ckpt`` file ends with a checksum, as this project's do; MindSpore warns where there is none."""
+def _checksum_is_right(path: Path) -> bool:
+    """Compare a file with the checksum that ``mindspore.save_checkpoint`` appends with ``crc_check``, if it is there.
+
+    MindSpore's own check logs an error about missing permissions for a damaged file.
+    """
+    size = path.stat().st_size - _CHECKSUM_BYTES
+    if size < 0 or path.suffix != ".ckpt":
+        return True
     with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - _CHECKSUM_BYTES))
-        return stream.read(_CHECKSUM_BYTES).startswith(b"crc_num") and path.suffix == ".ckpt"
+        stream.seek(size)
+        mark = stream.read(_CHECKSUM_BYTES)
+        if not mark.startswith(_CHECKSUM_MARK):
+            return True
+        stream.seek(0)
+        checksum = 0
+        while size > 0:
+            chunk = stream.read(min(size, 1 << 20))
+            checksum = zlib.crc32(chunk, checksum)
+            size -= len(chunk)
+    return checksum == int.from_bytes(mark[len(_CHECKSUM_MARK) :], "big")
 
 
 def _weights_by_canonical_name(entries: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from src.common.errors import ConfigError, DataError
+from pydantic import ConfigDict, TypeAdapter
+
+from src.common.errors import CheckpointError, ConfigError, DataError
 from src.common.files import atomic_path, write_json_atomic
 from src.config.sections import NetworkConfig
 from src.data.manifest import TokenizerInfo
+from src.data.record_schema import KINDS
 from src.data.tokenization import Tokenizer, load_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,10 @@ class TaskDescription:
         spm_model: Name of the SentencePiece model in the same folder; empty for WordPiece or unknown.
         vocabulary: Name of ``vocab.txt`` in the same folder; empty for SentencePiece or unknown.
         do_lower_case: Whether the tokenizer lower-cases.
+        tokenizer_sha256: Checksum of the vocabulary that made the records; empty when unknown.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     kind: str
     task_name: str
@@ -60,6 +65,7 @@ class TaskDescription:
     spm_model: str
     vocabulary: str
     do_lower_case: bool
+    tokenizer_sha256: str = ""
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""
@@ -114,18 +120,49 @@ def read_task_description(directory: Path) -> TaskDescription:
     """
     path = directory / TASK_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("labels", "buckets"):
-            content[name] = tuple(content[name])
-        description = TaskDescription(**content)
+        description = TypeAdapter(TaskDescription).validate_json(path.read_bytes())
         description.network_config()
+        if description.kind not in KINDS:
+            raise ValueError(f"unknown kind {description.kind}")
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no {TASK_FILE}", str(directory), "name the run directory of a training that has started"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError("the file is damaged", str(path), "train again, or restore the file") from error
     return description
+
+
+def check_trained_task(directory: Path, kind: str, labels: tuple[str, ...] | None, tokenizer_sha256: str) -> None:
+    """Refuse data that the weights of a run were not trained for: their shapes may fit and their answers be nonsense.
+
+    Args:
+        directory: Where ``save_assets`` left its description; nothing is checked where there is none.
+        kind: Kind of the data.
+        labels: Class names of the data in the order of their ids; ``None`` when the data do not name them.
+        tokenizer_sha256: Checksum of the vocabulary of the data; empty when unknown.
+
+    Raises:
+        CheckpointError: The data are of another kind, with other classes or another vocabulary.
+    """
+    if not (directory / TASK_FILE).is_file():
+        return
+    trained = read_task_description(directory)
+    for name, theirs, ours in (
+        ("kind", trained.kind, kind),
+        ("classes", ", ".join(trained.labels), ", ".join(trained.labels if labels is None else labels)),
+        ("vocabulary's sha256", trained.tokenizer_sha256 or tokenizer_sha256, tokenizer_sha256),
+    ):
+        if theirs != ours and ours:
+            what = f"the run was trained for another task: {name} {theirs} there, {ours} in the data"
+            fix = "give data converted as those of the run, or the checkpoint of another run"
+            raise CheckpointError(what, str(directory.parent), fix)
+
+
+def check_vocabulary(tokenizer: Tokenizer, description: TaskDescription, where: str) -> None:
+    """Raise ``DataError`` when a tokenizer is not the one that a run was trained with."""
+    if description.tokenizer_sha256 not in ("", tokenizer.fingerprint()["sha256"]):
+        raise DataError("this vocabulary is not the one that the run was trained with", where, "give the same file")
 
 
 def load_saved_tokenizer(directory: Path, description: TaskDescription) -> Tokenizer:

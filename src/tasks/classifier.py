@@ -22,7 +22,7 @@ from src.evaluate.scoring import evaluate_predictions
 from src.evaluate.task_metrics import metrics_for_task
 from src.model.heads import AlbertCLSModel, AlbertInference, AlbertNERModel
 from src.model.losses import AlbertCLS
-from src.tasks.assets import TaskDescription, load_task_tokenizer, save_assets
+from src.tasks.assets import TaskDescription, check_trained_task, load_task_tokenizer, save_assets
 from src.tasks.base import Networks, Score, StepInfo, Task
 from src.tasks.classifier_data import ClassifierData, load_classifier_data
 from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference
@@ -58,6 +58,7 @@ class ClassifierTask(Task):
             assessment_method=method,
             label_names=self.data.labels,
         )
+        self._check_trained_task(loaded)
         self._tokenizer = load_task_tokenizer(config, self.data.tokenizer)
         if config.do_predict and self.data.kind == "token_classification" and self._tokenizer is None:
             raise ConfigError(
@@ -67,6 +68,17 @@ class ClassifierTask(Task):
             )
         self.loss_unit = "squared score" if self.data.kind == "regression" else "nats"
         self._geometry = BatchGeometry(config.train_batch_size, self._buckets, config.accumulation_steps)
+
+    def _check_trained_task(self, loaded: LoadedConfig[ClassifierConfig]) -> None:
+        """Make sure that the data are those of the run that is gone on with or whose checkpoint is evaluated."""
+        config, made_with = self._config, self.data.tokenizer
+        run = Path(config.load_finetune_checkpoint_path).resolve().parent.parent
+        if config.do_train:
+            if not config.resume:
+                return
+            run = loaded.run_directory()
+        labels = self.data.labels if made_with else None
+        check_trained_task(run / "assets", self.data.kind, labels, made_with.sha256 if made_with else "")
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""
@@ -160,8 +172,15 @@ class ClassifierTask(Task):
             spm_model="",
             vocabulary="",
             do_lower_case=self._tokenizer.do_lower_case if self._tokenizer else self._config.do_lower_case,
+            tokenizer_sha256=self._tokenizer_sha256(),
         )
         save_assets(directory, self._config, description)
+
+    def _tokenizer_sha256(self) -> str:
+        """Return the checksum of the vocabulary, of the records if they tell it; empty when unknown."""
+        if self.data.tokenizer is not None:
+            return self.data.tokenizer.sha256
+        return str(self._tokenizer.fingerprint()["sha256"]) if self._tokenizer else ""
 
     def _run(self, inference: nn.Cell, table: FinetuneTable, title: str, max_batches: int = 0) -> Outputs:
         size = self._config.eval_batch_size

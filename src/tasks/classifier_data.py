@@ -10,6 +10,7 @@ from pathlib import Path
 from src.common.errors import ConfigError, DataError
 from src.config.classifier import ClassifierConfig
 from src.config.sections import NetworkConfig
+from src.data.glue import find_task
 from src.data.manifest import TokenizerInfo
 from src.data.table import FinetuneTable, read_table
 
@@ -106,6 +107,18 @@ def _labels(config: ClassifierConfig, kind: str, named: tuple[str, ...]) -> tupl
     return tuple(str(number) for number in range(config.num_class))
 
 
+def _check_task_name(name: str, kind: str, named: tuple[str, ...]) -> None:
+    """Refuse a GLUE task that the data are not of, before its submission file fails at the end of the training."""
+    task = find_task(name) if name else None
+    if task is None:
+        return
+    if task.kind != kind:
+        raise ConfigError(f"{task.name} is a {task.kind} task, the data are for {kind}", "task_name", "leave it out")
+    if named and set(named) != set(task.labels):
+        what = f"{task.name} has the classes {', '.join(task.labels)}, the data have {', '.join(named[:8])}"
+        raise ConfigError(what, "task_name", "leave it out: it is taken from the data")
+
+
 def load_classifier_data(config: ClassifierConfig, network: NetworkConfig) -> ClassifierData:
     """Read the splits that the run needs.
 
@@ -127,6 +140,7 @@ def load_classifier_data(config: ClassifierConfig, network: NetworkConfig) -> Cl
             raise DataError(f"the rows have no labels, which {flag} needs", str(table.source), "name another split")
     kind = str(_common(tables, "kind", [table.kind for table in tables]))
     _common(tables, "list of labels", [table.labels for table in tables])
+    _check_task_name(config.task_name, kind, tables[0].labels if tables[0].manifest else ())
     manifests = [(table, table.manifest) for table in tables if table.manifest is not None]
     if manifests:
         _common([t for t, _ in manifests], "tokenizer's sha256", [m.tokenizer.sha256 for _, m in manifests])

@@ -78,7 +78,7 @@ def _dry_run(task: Task, loaded: LoadedConfig[Any]) -> int:
         setup = build_training(task, loaded, 0)
         log_summary(task, loaded, setup)
         networks = setup.networks
-        if not values.from_scratch:
+        if values.load_pretrain_checkpoint_path:
             path = Path(values.load_pretrain_checkpoint_path)
             logger.info("%s", load_weights(networks.inference, path).summary())
         networks.loss.set_train(False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from src.common.arguments import OneLineParser
 from src.common.errors import ConfigError, DataError, OutputError
 from src.common.files import atomic_path
+from src.common.log import setup_logging
 
 if TYPE_CHECKING:
     from src.tasks.predictor import TextClassifier, TextPair
@@ -119,6 +120,8 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"must be at least 1, not {options.batch_size}", "--batch_size", "give 1 or more")
     if any(not text.strip() for text in (*options.text, *([] if options.text_b is None else [options.text_b]))):
         raise ConfigError("a text is empty", "text", "give a text")
+    if sys.stdin is None and not (options.text or options.input):
+        raise ConfigError("no text is given and stdin is closed", "text", "give a text, --input or a pipe")
     if options.input and (not options.input.exists() or options.input.is_dir()):
         raise DataError("no such file", str(options.input), "check the path")
     if options.output and options.output.is_dir():
@@ -129,7 +132,7 @@ def _load(options: argparse.Namespace) -> TextClassifier:
     """Load the run: description, tokenizer, weights."""
     from src.common.run_directory import RunDirectory
     from src.data.tokenization import load_tokenizer
-    from src.tasks.assets import load_saved_tokenizer, read_task_description
+    from src.tasks.assets import check_vocabulary, load_saved_tokenizer, read_task_description
 
     run = RunDirectory.open(options.run_dir)
     description = read_task_description(run.assets)
@@ -140,6 +143,8 @@ def _load(options: argparse.Namespace) -> TextClassifier:
         tokenizer = load_tokenizer(options.vocab_file_path, options.spm_model_file, lower)
     else:
         tokenizer = load_saved_tokenizer(run.assets, description)
+    where = options.spm_model_file or options.vocab_file_path or str(run.assets)
+    check_vocabulary(tokenizer, description, where)
 
     from src.runtime.device import setup_device
     from src.tasks.predictor import TextClassifier
@@ -172,6 +177,7 @@ def main(argv: Sequence[str]) -> int:
     """Run ``predict.py``; return its exit status."""
     options = make_parser().parse(argv)
     _check(options)
+    setup_logging()
     classifier = _load(options)
     if options.output is None:
         for line in _answers(options, classifier):

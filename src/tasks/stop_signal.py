@@ -10,7 +10,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """A context in which the first SIGINT or SIGTERM only sets ``received``; a second one acts as it always does."""
+    """A context in which the first SIGINT or SIGTERM only sets ``received``; a second one acts as it always does.
+
+    With every graph that it runs, MindSpore puts a handler of its own in the place of ours for SIGINT, which sends this
+    process a SIGTERM. So a Ctrl-C mostly arrives as SIGTERM here.
+    """
 
     def __init__(self) -> None:
         self.received = 0

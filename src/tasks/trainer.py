@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -109,7 +110,9 @@ class Trainer:
         figures = self._window.figures()
         self._recorder.train(step, figures)
         self._window.clear()
-        if figures["overflow_steps"] and self._settings.stop_on_overflow:
+        # With every update of the window skipped and nothing left to shrink, a loss scale will not mend it either.
+        is_hopeless = not math.isfinite(figures["grad_norm"]) and figures["loss_scale"] <= 1
+        if figures["overflow_steps"] and (self._settings.stop_on_overflow or is_hopeless):
             raise TrainingError(
                 f"loss or gradients are not finite in {figures['overflow_steps']:.0f} of the steps up to {step}; "
                 "their updates were skipped",

@@ -106,8 +106,11 @@ def read_manifest(directory: Path, prefix: str) -> Manifest | None:
         manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        what = "a file stands where the folder of the checkpoints should be"
+        raise CheckpointError(what, str(directory), "choose another folder") from error
     except OSError as error:
-        raise CheckpointError(f"cannot read: {error.strerror}", str(path)) from error
+        raise CheckpointError(f"cannot read: {error.strerror}", str(path), "check its permissions") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -146,7 +149,7 @@ def write_parameters(parameters: Iterable[Parameter], path: Path) -> None:
     # MindSpore makes the file readable by its owner only; a file made in the usual way has the usual permissions.
     path.touch()
     permissions = path.stat().st_mode
-    ms.save_checkpoint([{"name": item.name, "data": item} for item in parameters], str(path.resolve()))
+    ms.save_checkpoint([{"name": item.name, "data": item} for item in parameters], str(path.resolve()), crc_check=True)
     path.chmod(permissions)
 
 

@@ -10,7 +10,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LENGTH = 16
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _PLAIN = ["film", "a", "the", "plot", "joke", "is", "was", "and", "very"]
-_TELLING = [["bad", "dull"], ["good", "warm"]]
-_NAMES = {"PER": ["anna", "bert"], "LOC": ["rome", "oslo"]}
-VOCABULARY = [*_SPECIAL, *_PLAIN, *sum(_TELLING, []), *sum(_NAMES.values(), []), "##s", "##ly", "tal", "##king"]
+_TELLING = (("bad", "dull"), ("good", "warm"))
+_NAMES = {"PER": ("anna", "bert"), "LOC": ("rome", "oslo")}
+_TELLING_WORDS = [word for words in (*_TELLING, *_NAMES.values()) for word in words]
+VOCABULARY = [*_SPECIAL, *_PLAIN, *_TELLING_WORDS, "##s", "##ly", "tal", "##king"]
 NO_DROPOUT = {
     "albert_net_cfg.hidden_dropout_prob": 0,
     "albert_net_cfg.attention_probs_dropout_prob": 0,
@@ -139,15 +139,6 @@ def start(script: str, argv: Sequence[Any], log: Path) -> subprocess.Popen[str]:
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-
-
-def wait_until(process: subprocess.Popen[str], ready: Callable[[], bool], log: Path, limit_s: float = 120) -> None:
-    """Wait for a condition of a running process; fail when the process ends before it."""
-    deadline_s = time.monotonic() + limit_s
-    while not ready():
-        assert process.poll() is None, f"ended with {process.returncode}: {log.read_text()[-2000:]}"
-        assert time.monotonic() < deadline_s, log.read_text()[-2000:]
-        time.sleep(0.005)
 
 
 def records_of(run: Path, kind: str = "train") -> list[dict[str, Any]]:

@@ -94,7 +94,7 @@ def test_run_directory_is_complete(tiny_run: Runs, tiny_data: Data) -> None:
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     best = "checkpoints/classifier-best.ckpt"
     assert names >= {"config.yaml", "environment.json", "train.log", "metrics.jsonl", "loss.png", "metric.png", best}
-    assert names >= {f"eval/step_{12 * epoch}.json" for epoch in range(1, 4)} | {"eval/sst-2_dev.json"}
+    assert names >= {f"eval/step_{6 * epoch}.json" for epoch in range(1, 7)} | {"eval/sst-2_dev.json"}
     assert {name for name in names if name.startswith("predictions/")} == {
         "predictions/predictions.jsonl",
         "predictions/predictions.tsv",
@@ -105,7 +105,10 @@ def test_run_directory_is_complete(tiny_run: Runs, tiny_data: Data) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["albert_net_cfg"]["hidden_size"] == 32
     assert config["train_data_file_path"] == str(tiny_data["sst-2"].file("train"))
-    assert outcome.last_line in (run / "train.log").read_text(encoding="utf-8")
+    log = (run / "train.log").read_text(encoding="utf-8")
+    assert "36 (6 per epoch)" in log
+    assert "step: 36, loss: " in log
+    assert outcome.last_line in log
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -122,8 +125,8 @@ def test_checkpoints_and_the_best_one(tiny_run: Runs) -> None:
     run, _ = tiny_run("sst-2")
     manifest = manifest_of(run)
     assert [entry["weights"]["name"] for entry in manifest["checkpoints"]] == [
-        "classifier-5_7.ckpt",
-        "classifier-6_7.ckpt",
+        "classifier-5_6.ckpt",
+        "classifier-6_6.ckpt",
     ]
     best = BestEntry.model_validate(manifest["best"])
     scores = {record["step"]: record["accuracy"] for record in records_of(run, "eval")}
@@ -213,7 +216,7 @@ def test_dry_run_writes_nothing(tiny_data: Data, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     data = tiny_data["sst-2"].keys("train", "dev")
     outcome = classify(NETWORK, TRAINING, data, {"run_dir": tmp_path / "run"}, extra=["--dry_run"])
-    assert re.search(r"loss of the first batch: 0\.\d{4}", outcome.err)
+    assert re.search(r"loss of the first batch: \d\.\d{4}", outcome.err)
     assert "nothing was written" in outcome.err
     assert outcome.out == ""
     assert list(tmp_path.iterdir()) == []
@@ -274,12 +277,12 @@ def test_accumulation_equals_the_big_batch(tiny_data: Data, tmp_path: Path, task
 
 
 def pretrained_file(run: Path, path: Path, left_out: str = "") -> dict[str, np.ndarray]:
-    """Write the backbone of a run with the head of another task and optimizer state; return the backbone."""
+    """Write a run's weights with the head of pre-training and optimizer state beside them; return the backbone."""
     stored = ms.load_checkpoint(str(run / "checkpoints" / "classifier-best.ckpt"))
     backbone = {name: value for name, value in stored.items() if not name.startswith("albert.dense_1.")}
     assert 0 < len(backbone) < len(stored)
     extra = {"albert.cls1.dense.weight": np.ones((3, 3), np.float32), "global_step": np.array([7], np.int32)}
-    items = {name: value for name, value in backbone.items() if not left_out or left_out not in name}
+    items = {name: value for name, value in stored.items() if not left_out or left_out not in name}
     items |= {name: Parameter(Tensor(value), name=name) for name, value in extra.items()}
     ms.save_checkpoint([{"name": name, "data": value} for name, value in items.items()], str(path))
     return {name: value.asnumpy() for name, value in backbone.items()}
@@ -288,17 +291,16 @@ def pretrained_file(run: Path, path: Path, left_out: str = "") -> dict[str, np.n
 def test_fine_tuning_starts_from_a_pretrained_backbone(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:
     backbone = pretrained_file(tiny_run("sst-2")[0], tmp_path / "pretrained.ckpt")
     start = {"from_scratch": False, "load_pretrain_checkpoint_path": tmp_path / "pretrained.ckpt"}
-    # The warm-up begins with rate 0: the first step changes nothing.
-    keys = {"train_steps": 1, "run_dir": tmp_path / "run"}
+    # At this rate training changes nothing.
+    keys = {"train_steps": 1, "optimizer_cfg.AdamWeightDecay.learning_rate": 1e-12, "run_dir": tmp_path / "run"}
     outcome = classify(NETWORK, TRAINING, tiny_data["rte"].keys("train"), start, keys)
-    assert losses_of(tmp_path / "run")[1][2] == 0
     assert f"loaded {len(backbone)} parameters" in outcome.err
-    assert "new: albert.dense_1" in outcome.err.replace("dense_1.weight", "albert.dense_1") or "new: " in outcome.err
+    assert "new: dense_1.weight, dense_1.bias" in outcome.err
     saved = ms.load_checkpoint(str(tmp_path / "run" / "checkpoints" / "classifier-1_1.ckpt"))
     for name, values in backbone.items():
-        np.testing.assert_array_equal(saved[name].asnumpy(), values, err_msg=name)
-    head = ms.load_checkpoint(str(tiny_run("sst-2")[0] / "checkpoints" / "classifier-best.ckpt"))
-    assert not (saved["albert.dense_1.weight"].asnumpy() == head["albert.dense_1.weight"].asnumpy()).any()
+        np.testing.assert_allclose(saved[name].asnumpy(), values, atol=1e-9, err_msg=name)
+    other_head = ms.load_checkpoint(str(tmp_path / "pretrained.ckpt"))["albert.dense_1.weight"].asnumpy()
+    assert not np.isclose(saved["albert.dense_1.weight"].asnumpy(), other_head, atol=1e-6).any()
 
 
 def test_training_from_random_weights_must_be_meant(tiny_data: Data, tmp_path: Path) -> None:
@@ -313,7 +315,7 @@ def test_training_from_random_weights_must_be_meant(tiny_data: Data, tmp_path: P
 def test_a_checkpoint_without_the_whole_backbone_is_refused(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:
     run = shutil.copytree(tiny_run("rte")[0], tmp_path / "run")
     before = content_of(run)
-    pretrained_file(run, tmp_path / "partial.ckpt", left_out="word_embeddings")
+    pretrained_file(run, tmp_path / "partial.ckpt", left_out="embedding_lookup")
     keys = {
         "from_scratch": False,
         "load_pretrain_checkpoint_path": tmp_path / "partial.ckpt",
@@ -322,20 +324,16 @@ def test_a_checkpoint_without_the_whole_backbone_is_refused(tiny_run: Runs, tiny
     }
     outcome = call("run_classifier", arguments(NETWORK, TRAINING, tiny_data["rte"].keys("train"), keys))
     assert outcome.status == 2
-    assert "word_embeddings" in outcome.err.splitlines()[-1]
+    assert "embedding_lookup" in outcome.err.splitlines()[-1]
     assert "partial.ckpt" in outcome.err.splitlines()[-1]
     # The older run is still there.
     assert content_of(run) == before
 
 
-def test_dropout_is_on_in_training_only(tiny_data: Data, tmp_path: Path) -> None:
+def test_dropout_is_on_in_training_only(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:
     """The first batch's loss differs with dropout; two evaluations of one network agree."""
-    data = tiny_data["rte"]
-    losses = {}
-    for share in (0, 0.5):
-        keys = {"train_steps": 1, "run_dir": tmp_path / str(share), **dict.fromkeys(NO_DROPOUT, share)}
-        classify(NETWORK, TRAINING, data.keys("train", "dev"), keys)
-        losses[share] = losses_of(tmp_path / str(share))[1][0]
-    assert losses[0] != losses[0.5]
-    run = tmp_path / "0.5"
+    run = tmp_path / "run"
+    keys = {"train_steps": 1, "run_dir": run, **dict.fromkeys(NO_DROPOUT, 0.5)}
+    classify(NETWORK, TRAINING, tiny_data["rte"].keys("train", "dev"), keys)
+    assert losses_of(run)[1][0] != losses_of(tiny_run("rte")[0])[1][0]
     assert report_of(run, "rte_dev")["figures"] == report_of(run, "step_1")["figures"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,10 @@ class Samples:
     def records(self, task: str = "films", split: str = "train", suffix: str = "mindrecord") -> Path:
         return self.folder / "data" / f"{task}_{split}.{suffix}"
 
+    def must_run(self, command: str, argv: Sequence[object]) -> None:
+        """Run a command that must end well."""
+        assert _run(command, argv) == 0
+
     def copy_records(self, target: Path, *, task: str = "films", suffix: str = "mindrecord") -> Path:
         """Copy the train and dev records of a task into a folder and return the train file."""
         target.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Fails:
 def _tables(folder: Path) -> None:
     """Write a table of texts for classes, one for scores, and a CoNLL file, each with two splits."""
     chance = random.Random(0)
-    words = "film plot cast music end scene story joke line role".split()
+    words = ["film", "plot", "cast", "music", "end", "scene", "story", "joke", "line", "role"]
     for split, rows in (("train", 24), ("dev", 12)):
         labels = [("good", "bad")[number % 2] for number in range(rows)]
         texts = [f"a {label} {' '.join(chance.choices(words, k=4))}" for label in labels]
@@ -133,7 +137,7 @@ def _tables(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samples]:
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     """Return vocabularies, records of three kinds, and a finished run."""
     folder = tmp_path_factory.mktemp("samples")
     made = Samples(folder)
@@ -161,4 +165,4 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samples]:
     words += ["--dev_file", folder / "dev.conll", "--spm_model_file", made.model, "--output_dir", data]
     assert _run("convert", [*words, "--max_seq_length", 16]) == 0
     assert _run("run", made.train(made.run, "--spm_model_file", made.model)) == 0
-    yield made
+    return made

@@ -39,7 +39,7 @@ def check_error(text: str, status: int, fragments: Sequence[object]) -> str:
     assert len(errors) == 1, text
     assert lines[-1] == errors[0], text
     # What to do follows the arrow; "expected ..." and "must ..." say it by themselves.
-    assert any(mark in errors[0] for mark in (" -> ", "expected", "must be")), text
+    assert any(mark in errors[0] for mark in (" -> ", "expected", "must be", "leave it at")), text
     for fragment in fragments:
         assert str(fragment) in errors[0], f"{fragment!r} is not in {errors[0]!r}"
     return errors[0]

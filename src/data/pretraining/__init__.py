@@ -1,0 +1,1 @@
+"""From raw text to the records that pre-training reads."""

@@ -1,0 +1,107 @@
+"""Take the commands of the documents apart: blocks, words, what a command reads and what it leaves."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+CLASSIFIER = ("python run_classifier.py", "bash scripts/run_classifier.sh")
+CONVERTER = ("python create_finetuning_data.py", "bash scripts/convert_finetune_datasets_classifier.sh")
+_READ = re.split(
+    r"\s+",
+    """
+    --spm_model_file --vocab_file_path --vocab_path --input_dir --input --config_path --overlay --archive
+    --train_file --dev_file --test_file --train_data_file_path --eval_data_file_path --test_data_file_path
+    --load_pretrain_checkpoint_path --load_finetune_checkpoint_path
+    """.strip(),
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A bash block: its page, the line of its fence, its commands, and why it is not run, if it is illustrative."""
+
+    page: Path
+    line: int
+    commands: tuple[str, ...]
+    reason: str | None
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        if line.strip() != "```bash":
+            continue
+        end = lines.index("```", number)
+        text = "\n".join(lines[number + 1 : end]).replace("\\\n", " ")
+        commands = tuple(" ".join(line.split()) for line in text.splitlines() if line.strip())
+        mark = re.fullmatch(r"<!-- illustrative: (.+) -->", lines[number - 1])
+        found.append(Block(page, number + 1, commands, mark.group(1) if mark else None))
+    return found
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of the command, without what is redirected and piped into it."""
+    return shlex.split(command.split(" | ")[-1].split(" > ")[0])
+
+
+def option(words: list[str], *names: str) -> list[str]:
+    """Return the values of options, lists with commas taken apart."""
+    values = [words[i + 1] for i, word in enumerate(words[:-1]) if word in names]
+    return [part for value in values for part in value.split(",") if part]
+
+
+def is_classifier(command: str) -> bool:
+    return command.startswith(CLASSIFIER)
+
+
+def inputs(command: str) -> list[str]:
+    """Return the files and folders that a command reads."""
+    words = words_of(command)
+    names = list(_READ)
+    if is_classifier(command):
+        names.append("--meta_data_file_path")
+    if words[1:2] == ["predict.py"]:
+        names += ["--run_dir", "--checkpoint"]
+    read = option(words, *names) + [word for word in words if word.startswith(("scripts/", "src/"))]
+    return read + [word for word in words[:2] if word.endswith(".py")]
+
+
+def outputs(command: str) -> list[str]:
+    """Return the files and folders that a command leaves."""
+    words = words_of(command)
+    made = re.findall(r" > (\S+)", command)
+    if command.startswith(CONVERTER):
+        name = "".join(option(words, "--task_name")).lower()
+        made += [
+            f"{folder}/{name}_{split}.mindrecord"
+            for folder in option(words, "--output_dir")
+            for split in ("train", "dev", "test")
+        ]
+    elif command.startswith("python train_vocabulary.py"):
+        made += [prefix + suffix for prefix in option(words, "--output_prefix") for suffix in (".model", ".vocab")]
+    elif is_classifier(command):
+        made += option(words, "--run_dir") or (["quickstart/run"] if "configs/quickstart.yaml" in words else [])
+    else:
+        made += option(words, "--output", "--output_dir")
+    return made
+
+
+def covers(folder: str, name: str) -> bool:
+    return name == folder or name.startswith(folder.rstrip("/") + "/")
+
+
+def quickstart_commands() -> list[str]:
+    text = README.read_text(encoding="utf-8")
+    first = text[: text.index("## Quick start")].count("\n")
+    blocks = [block for block in blocks_of(README) if block.line > first]
+    assert blocks[0].commands == ("make quickstart",)
+    return list(blocks[1].commands)

@@ -1,0 +1,238 @@
+"""The training loop on a task without networks: what happens at which step."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from src.common.errors import TrainingError
+from src.data.dataset import TrainStart
+from src.tasks.base import Networks, Score, StepInfo
+from src.tasks.trainer import Trainer, TrainSettings
+from src.train.checkpoint_files import Metric, TrainPosition
+
+STEPS_PER_EPOCH = 4
+SETTINGS = TrainSettings(
+    epochs=2,
+    total_steps=8,
+    log_steps=3,
+    eval_steps=0,
+    save_steps=0,
+    accumulation_steps=1,
+    stop_on_overflow=True,
+    evaluate=True,
+)
+
+
+class Network:
+    figure_names = ("accuracy",)
+
+    def __init__(self) -> None:
+        self.modes: list[bool] = []
+
+    def set_train(self, mode: bool) -> None:
+        self.modes.append(mode)
+
+
+class World:
+    """Everything around a trainer; every event goes into ``events``."""
+
+    def __init__(self, settings: TrainSettings = SETTINGS, scores: Mapping[int, float] | None = None) -> None:
+        self.settings = settings
+        self.scores = scores or {}
+        self.events: list[tuple[Any, ...]] = []
+        self.step = 0
+        self.evaluated: set[int] = set()
+        self.best_entry: Any = None
+        self.bad_steps: set[int] = set()
+        self.signal_at = 0
+        self.network = Network()
+
+    def fit(self, step: int = 0) -> int:
+        self.step = step
+        trainer: Any = Trainer(
+            self,  # type: ignore[arg-type]
+            Networks(self.network, SimpleNamespace()),  # type: ignore[arg-type]
+            self.train_step,  # type: ignore[arg-type]
+            self.settings,
+            self,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+        )
+        return int(trainer.fit(step))
+
+    # The task.
+
+    def steps_per_epoch(self) -> int:
+        return STEPS_PER_EPOCH
+
+    def train_batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[int]]]:
+        self.events.append(("start", start.epoch, start.step_in_epoch))
+        for epoch in range(start.epoch, epochs):
+            for step in range(start.step_in_epoch if epoch == start.epoch else 0, STEPS_PER_EPOCH):
+                for _ in range(self.settings.accumulation_steps):
+                    yield StepInfo(2, 6), (epoch * STEPS_PER_EPOCH + step + 1,)
+
+    def train_step(self, step: int) -> tuple[Any, ...]:
+        bad = step in self.bad_steps
+        if step == self.signal_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        values = (math.inf if bad else float(step), 1.0, 0.1, 1.0, bad, 0.5)
+        return tuple(SimpleNamespace(asnumpy=lambda value=value: value) for value in values)
+
+    def evaluate(self, inference: Any, max_batches: int = 0) -> Score:
+        value = self.scores.get(self.step, 0.5)
+        return Score("accuracy", value, {"accuracy": value}, {}, ())
+
+    # The recorder.
+
+    def advance(self, step: int) -> None:
+        self.step = step
+
+    def train(self, step: int, figures: Mapping[str, float]) -> None:
+        self.events.append(("log", step, figures["loss"]))
+
+    def evaluation(self, step: int, score: Score) -> None:
+        self.events.append(("evaluate", step))
+        self.evaluated.add(step)
+
+    def was_evaluated(self, step: int) -> bool:
+        return step in self.evaluated
+
+    def draw(self) -> None:
+        pass
+
+    # The checkpoints.
+
+    def save(self, network: Any, cell: Any, position: TrainPosition) -> None:
+        self.events.append(("save", position.global_step, position.epoch, position.step_in_epoch))
+
+    def save_best(self, network: Any, position: TrainPosition, metric: Metric) -> None:
+        self.events.append(("best", position.global_step, metric.value))
+        self.best_entry = SimpleNamespace(metric=metric)
+
+    def best(self) -> Any:
+        return self.best_entry
+
+    def named(self, name: str) -> list[tuple[Any, ...]]:
+        return [event[1:] for event in self.events if event[0] == name]
+
+
+def test_saves_before_it_evaluates_and_keeps_the_best() -> None:
+    world = World(scores={4: 0.7, 8: 0.6})
+    assert world.fit() == 0
+    assert [event for event in world.events if event[0] != "log"] == [
+        ("start", 0, 0),
+        ("save", 4, 1, 4),
+        ("evaluate", 4),
+        ("best", 4, 0.7),
+        ("save", 8, 2, 4),
+        ("evaluate", 8),
+    ]
+
+
+def test_log_lines_hold_the_mean_of_their_steps() -> None:
+    """Every third step, and where an evaluation would fall into the time of the next line."""
+    world = World()
+    world.fit()
+    assert world.named("log") == [(3, 2.0), (4, 4.0), (6, 5.5), (8, 7.5)]
+
+
+def test_evaluation_and_saving_by_steps() -> None:
+    world = World(replace(SETTINGS, eval_steps=3, save_steps=5, log_steps=100))
+    world.fit()
+    assert world.named("evaluate") == [(3,), (6,), (8,)]
+    assert [event[0] for event in world.named("save")] == [5, 8]
+    assert [event[0] for event in world.named("log")] == [3, 5, 6, 8]
+
+
+def test_total_steps_end_inside_an_epoch() -> None:
+    world = World(replace(SETTINGS, total_steps=6))
+    world.fit()
+    assert [event[0] for event in world.named("save")] == [4, 6]
+    assert world.named("save")[-1] == (6, 2, 2)
+    assert world.named("evaluate") == [(4,), (6,)]
+
+
+def test_resume_inside_an_epoch() -> None:
+    world = World()
+    world.fit(6)
+    assert world.named("start") == [(1, 2)]
+    assert world.named("log") == [(8, 7.5)]
+    assert world.named("evaluate") == [(8,)]
+
+
+def test_resume_makes_up_for_the_evaluation_that_the_kill_prevented() -> None:
+    world = World()
+    world.fit(4)
+    assert world.named("evaluate") == [(4,), (8,)]
+    done = World()
+    done.evaluated = {4}
+    done.fit(4)
+    assert done.named("evaluate") == [(8,)]
+
+
+@pytest.mark.parametrize("step", [6, 7])
+def test_nothing_is_trained_beyond_the_end(step: int) -> None:
+    world = World(replace(SETTINGS, total_steps=6))
+    world.evaluated = {6, 7}
+    assert world.fit(step) == 0
+    assert world.events == []
+
+
+def test_no_evaluation_without_data() -> None:
+    world = World(replace(SETTINGS, evaluate=False))
+    world.fit()
+    assert world.named("evaluate") == []
+    assert [event[0] for event in world.named("save")] == [4, 8]
+
+
+def test_micro_batches_of_an_update_are_one_step() -> None:
+    world = World(replace(SETTINGS, accumulation_steps=3, log_steps=1))
+    world.fit()
+    # Three equal shares of a step add up.
+    assert world.named("log") == [(step, 3.0 * step) for step in range(1, 9)]
+
+
+def test_training_mode_comes_back_after_an_evaluation() -> None:
+    world = World()
+    world.fit()
+    assert world.network.modes == [True, True, True]
+
+
+def test_a_signal_ends_after_the_step_with_its_state_and_line() -> None:
+    world = World()
+    world.signal_at = 5
+    assert world.fit() == signal.SIGTERM
+    assert world.events[-2:] == [("log", 5, 5.0), ("save", 5, 2, 1)]
+
+
+def test_a_signal_in_the_last_step_changes_nothing() -> None:
+    world = World()
+    world.signal_at = 8
+    assert world.fit() == 0
+    assert world.named("evaluate") == [(4,), (8,)]
+
+
+def test_skipped_updates_stop_a_training_without_loss_scale() -> None:
+    world = World()
+    world.bad_steps = {2}
+    with pytest.raises(TrainingError, match="1 of the steps up to 3"):
+        world.fit()
+    assert world.named("log") == [(3, 2.0)]
+    assert world.named("save") == []
+    scaled = World(replace(SETTINGS, stop_on_overflow=False))
+    scaled.bad_steps = {2}
+    assert scaled.fit() == 0
+
+
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    world = World(scores={4: float("nan"), 8: -0.5})
+    world.fit()
+    assert world.named("best") == [(8, -0.5)]

@@ -1,0 +1,205 @@
+"""The commands of the documents: every option is known, every file has a source, the README's commands run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from src.common.errors import AlbertError
+from src.config.load import load_config
+from src.data import film_reviews
+from src.data.convert_options import parse_options as parse_convert
+from src.data.vocabulary_options import parse_options as parse_vocabulary
+from src.tasks.predict_command import make_parser as predict_parser
+from tests.readme_commands import (
+    CLASSIFIER,
+    CONVERTER,
+    README,
+    ROOT,
+    blocks_of,
+    covers,
+    inputs,
+    outputs,
+    quickstart_commands,
+    words_of,
+)
+
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Commands of the shell and of the environment whose options are not ours.
+SHELL_TOOLS = {"source", "cat", "printf", "tensorboard"}
+OLD_FILES = re.split(
+    r"\s+",
+    """
+    ascend310_infer/ convert_tf_ckpt/read_weight_tf.py convert_tf_ckpt/trans_dict.py convert_tf_ckpt/save_weight_ms.py
+    scripts/ascend_distributed_launcher/__init__.py scripts/ascend_distributed_launcher/hyper_parameter_config.ini
+    scripts/ascend_distributed_launcher/get_distribute_pretrain_cmd.py scripts/ascend_distributed_launcher/README.md
+    scripts/convert_finetune_datasets_classifier.sh scripts/convert_finetune_datasets_squad.sh scripts/run_classifier.sh
+    scripts/run_distributed_classiffier_ascend.sh scripts/run_distributed_pretrain_ascend.sh
+    scripts/run_distributed_pretrain_gpu.sh scripts/run_distributed_squad_ascend.sh scripts/run_squad.sh
+    scripts/run_standalone_pretrain_ascend.sh scripts/run_standaloned_pretrain_gpu.sh scripts/run_infer_310.sh
+    src/model_utils/config.py src/model_utils/device_adapter.py src/model_utils/local_adapter.py
+    src/model_utils/moxing_adapter.py src/__init__.py src/Albert_Callback.py src/Albert_Callback_class.py
+    src/albert_for_finetune.py src/albert_for_pre_training.py src/albert_model.py src/assessment_method.py
+    src/classifier_utils.py src/dataset.py src/finetune_eval_model.py src/squad_get_predictions.py
+    src/squad_postprocess.py src/squad_utils.py src/tokenization.py src/utils.py pretrain_config.yaml pretrain_eval.py
+    run_classifier.py run_pretrain.py run_squad_v1.py task_classifier_config.yaml task_squad_config.yaml README.md
+    export.py
+    """.strip(),
+)
+
+
+def user_files(page: Path) -> list[str]:
+    mark = re.search(r"<!-- your files: (.+) -->", page.read_text(encoding="utf-8"))
+    return mark.group(1).split() if mark else []
+
+
+def substitute(words: list[str]) -> list[str]:
+    """Return arguments that parse without the files that earlier commands make."""
+    result = [word for word in words if word != "--foreground"]
+    for index, word in enumerate(result[:-1]):
+        if word == "--config_path" and not (ROOT / result[index + 1]).exists():
+            result[index + 1] = str(ROOT / "task_classifier_config.yaml")
+            # What such a file of a run says of the data.
+            result += ["--train_data_file_path", "x", "--eval_data_file_path", "x", "--test_data_file_path", "x"]
+            if "--resume" not in result and "--load_finetune_checkpoint_path" not in result:
+                result += ["--from_scratch", "true"]
+    return result
+
+
+def parse(command: str) -> None:
+    """Give a command's arguments to the parser that will read them; it raises for an unknown option."""
+    words = words_of(command)
+    program, arguments = " ".join(words[:2]), words[2:]
+    if command.startswith(CONVERTER):
+        parse_convert(arguments)
+    elif program in CLASSIFIER:
+        load_config("classifier", substitute(arguments))
+    elif program == "python predict.py":
+        predict_parser().parse_args(arguments)
+    elif program == "python train_vocabulary.py":
+        parse_vocabulary(arguments)
+    elif words[:3] == ["python", "-m", "src.data.film_reviews"]:
+        known = help_of_film_reviews()
+        assert all(word in known for word in arguments if word.startswith("--"))
+    elif words[0] == "make":
+        targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(words[1:]) <= set(targets), command
+    elif program == "bash scripts/make_environment.sh":
+        assert arguments in (["runtime"], ["dev"])
+    else:
+        assert words[0] in SHELL_TOOLS, f"unknown command: {command}"
+
+
+def help_of_film_reviews() -> str:
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
+        film_reviews.main(["--help"])
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for block in blocks_of(page):
+        for command in block.commands:
+            try:
+                parse(command)
+            except AlbertError as error:
+                raise AssertionError(f"{block}: {command}\n{error}") from error
+            except SystemExit as leaving:
+                if leaving.code != 0:
+                    raise AssertionError(f"{block}: {command}") from leaving
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python run_classifier.py --no_such_key 1",
+        "bash scripts/run_classifier.sh --do_train maybe",
+        "python create_finetuning_data.py --no_such_key 1",
+        "python predict.py classify --run_dir x --no_such_key",
+        "python train_vocabulary.py --no_such_key 1",
+        "python -m src.data.film_reviews --no_such_key 1",
+        "make no-such-target",
+        "curl example.org",
+    ],
+)
+def test_a_wrong_command_would_be_found(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises((AlbertError, AssertionError, SystemExit)):
+        parse(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_a_command_has_a_source(page: Path) -> None:
+    there = user_files(page)
+    for block in blocks_of(page):
+        for command in block.commands:
+            for name in inputs(command):
+                known = any(covers(source, name) for source in there) or (ROOT / name).exists()
+                assert known, f"{block}: where does {name} come from? {command}"
+            there += outputs(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name) if name else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in anchors, f"{page.name}: {link}"
+
+
+def table_after(title: str) -> list[list[str]]:
+    text = README.read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:1] == "|"]
+
+
+def test_every_old_file_has_a_new_place() -> None:
+    rows = {name: row[1] for row in table_after("Coming from the model zoo") for name in re.findall(r"`(.+?)`", row[0])}
+    assert set(OLD_FILES) <= set(rows)
+    for place in rows.values():
+        for name in re.findall(r"`((?:src|scripts|docs)/[^`]*|[a-z_]+\.py)`", place):
+            assert (ROOT / name).exists(), name
+
+
+def test_every_file_of_the_tree_exists() -> None:
+    text = README.read_text(encoding="utf-8").split("\n## Script description\n")[1]
+    folder = ""
+    for line in text.split("```")[1].splitlines()[2:]:
+        depth, name = re.match(r"([│ ]*)[├└]── (\S+)", line).groups()  # type: ignore[union-attr]
+        folder = "" if not depth else folder
+        assert (ROOT / folder / name).exists(), line
+        folder = name if not depth else folder
+
+
+def test_the_quickstart_of_the_readme_is_that_of_the_makefile() -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"
+    }
+    made = (
+        subprocess.run(
+            ["make", "--no-print-directory", "--dry-run", "quickstart"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        .stdout.replace("\\\n", " ")
+        .replace(".venv/bin/python", "python")
+    )
+    wanted = [" ".join(line.split()) for line in made.splitlines() if line.startswith("python ")]
+    assert quickstart_commands() == wanted

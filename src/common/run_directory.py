@@ -223,11 +223,7 @@ class RunDirectory:
         return run
 
     def begin(self, config_text: str, environment: Mapping[str, Any]) -> None:
-        """Write the resolved configuration (yaml) and environment; a resumed run keeps the old ones by numbered names.
-
-        Raises:
-            OutputError: They cannot be written.
-        """
+        """Write configuration (yaml) and environment; of a resumed run the old ones are kept under numbered names."""
         if self._replaces:
             _remove_run_files(self.path)
         self._made_for_nothing = False

@@ -40,7 +40,7 @@ def true_or_false(text: str) -> bool:
 def _length(text: str) -> int:
     value = int(text) if text.isdecimal() and len(text) < 10 else 0
     if not 3 <= value <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a length of 3 to {_LONGEST} tokens")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of at least 3 and at most {_LONGEST} tokens")
     return value
 
 

@@ -103,3 +103,16 @@ def test_a_wrong_level_or_place_is_refused_and_changes_nothing(tmp_path: Path) -
         setup_logging(tmp_path / "train.log")
     OURS.info("still here")
     assert console.getvalue() == "still here\n"
+
+
+def test_a_file_that_comes_later_begins_with_what_was_shown(tmp_path: Path) -> None:
+    setup_logging(stream=io.StringIO())
+    logging.getLogger("src.early").info("loaded the data")
+    for name in ("first.log", "second.log"):
+        setup_logging(tmp_path / name, stream=io.StringIO())
+        logging.getLogger("src.late").info("training")
+    assert [line.split(" ", 3)[3] for line in (tmp_path / "first.log").read_text().splitlines()] == [
+        "loaded the data",
+        "training",
+    ]
+    assert "loaded" not in (tmp_path / "second.log").read_text()

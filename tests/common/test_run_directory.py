@@ -221,3 +221,25 @@ def test_a_place_without_permission_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="no permission"):
         create(tmp_path / "run")
+
+
+def test_a_claim_that_does_not_begin_leaves_nothing(tmp_path: Path) -> None:
+    with RunDirectory.claim(tmp_path / "new"):
+        assert files_below(tmp_path) == {f"new/{LOCK_NAME}"}
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with RunDirectory.claim(tmp_path / "empty"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_an_earlier_run_is_there_until_the_new_one_begins(tmp_path: Path) -> None:
+    finished_run(tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in files_below(tmp_path)}
+    with RunDirectory.claim(tmp_path, overwrite=True):
+        assert files_below(tmp_path) == {*before, LOCK_NAME}
+    assert {name: (tmp_path / name).read_bytes() for name in files_below(tmp_path)} == before
+    with RunDirectory.claim(tmp_path, overwrite=True) as run:
+        run.begin("seed: 2\n", {"device": "CPU"})
+        assert read_config(run.config_file) == {"seed": 2}
+    assert files_below(tmp_path) < {*before}

@@ -18,6 +18,7 @@ from typing import Any
 import mindspore as ms
 
 from src.common.cli import run_command
+from src.common.files import sha256_of
 from src.common.log import close_logging
 from src.data.convert_command import main as convert_main
 from src.train.metrics_log import read_metrics
@@ -163,6 +164,17 @@ def saved_step(run: Path) -> int:
         return int(manifest_of(run)["checkpoints"][-1]["position"]["global_step"])
     except (FileNotFoundError, IndexError):
         return 0
+
+
+def report_of(run: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run / "eval" / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def content_of(folder: Path) -> dict[str, str]:
+    """Return the checksums of all files of a folder, the log and the lock left out."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".log", ".lock")]
+    return {str(path.relative_to(folder)): sha256_of(path) for path in files}
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -215,7 +215,14 @@ def test_records_of_tensorflow_converters(tmp_path: Path) -> None:
         "test_data_file_path": tf_file(tmp_path / "test.tf_record", dev_rows),
         "meta_data_file_path": tmp_path / "meta.json",
     }
-    keys = {"do_eval": True, "do_predict": True, "epoch_num": 8, "task_name": "WNLI", "run_dir": tmp_path / "run"}
+    keys = {
+        "do_eval": True,
+        "do_predict": True,
+        "epoch_num": 10,
+        "train_batch_size": 8,
+        "task_name": "WNLI",
+        "run_dir": tmp_path / "run",
+    }
     outcome = classify(NETWORK, TRAINING, files, keys)
     match = re.fullmatch(r"acc_num (\d+) , total_num 15, accuracy \d\.\d{6}", outcome.last_line)
     assert match

@@ -1,43 +1,16 @@
-"""The command that turns text into pre-training records."""
+"""The command that turns text into pre-training records, or shows such records."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from src.common.errors import ConfigError, DataError, OutputError
-from src.common.files import make_directory, write_json_atomic
-from src.common.run_lock import RunLock
-from src.data.file_set import publish
-from src.data.manifest import describe_file
-from src.data.pretraining.documents import Block, TextFormat, detect_format, read_blocks
+from src.common.errors import DataError
+from src.data.pretraining.creation import create
 from src.data.pretraining.encoding import SentenceEncoder
 from src.data.pretraining.inspect import inspect_records
-from src.data.pretraining.manifest import (
-    SCHEMA_NAME,
-    PretrainManifest,
-    ShardFile,
-    ShardInfo,
-    describe_columns,
-    find_manifests,
-    read_pretrain_manifest,
-    verify_shard_files,
-)
-from src.data.pretraining.options import PretrainDataOptions, check_options, input_names, parse_arguments
-from src.data.pretraining.progress import Progress
-from src.data.pretraining.records import schema_json
-from src.data.pretraining.settings import InstanceSettings, needed_predictions
-from src.data.pretraining.shard import ShardPlan
-from src.data.pretraining.sources import find_text_files, size_of
-from src.data.pretraining.statistics import PretrainStatistics
-from src.data.pretraining.unfinished import UnfinishedRun
-from src.data.pretraining.workers import make_shards
-from src.data.tfrecord import TFRecordWriter, read_tfrecord
-from src.data.tokenization import Tokenizer, load_tokenizer
+from src.data.pretraining.options import check_options, input_names, parse_arguments
+from src.data.tokenization import load_tokenizer
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,15 +20,16 @@ def main(argv: Sequence[str]) -> int:
         AlbertError: An option, an input or an output is wrong.
     """
     arguments = parse_arguments(argv)
-    tokenizer = load_tokenizer(arguments.vocab_file, arguments.spm_model_file, arguments.do_lower_case)
     if arguments.inspect is not None:
+        tokenizer = load_tokenizer(arguments.vocab_file, arguments.spm_model_file, arguments.do_lower_case)
         for path in _record_files(input_names(arguments)):
             print("\n".join(inspect_records(path, tokenizer, arguments.inspect)))
         return 0
     options = check_options(arguments)
+    tokenizer = load_tokenizer(arguments.vocab_file, arguments.spm_model_file, arguments.do_lower_case)
     # Only to refuse a segmenter that cannot work before anything else is done.
     SentenceEncoder(tokenizer, arguments.segmenter)
-    _create(options, tokenizer)
+    create(options, tokenizer)
     return 0
 
 
@@ -71,32 +45,3 @@ def _record_files(names: Sequence[str]) -> list[Path]:
             path = inside[0]
         files.append(path)
     return files
-
-
-def _create(options: PretrainDataOptions, tokenizer: Tokenizer) -> None:
-    arguments = options.arguments
-    run = UnfinishedRun(options.output_dir, arguments.name, arguments.shard_index, arguments.num_shards)
-    files = _with_formats(find_text_files(options.inputs), arguments.input_format)
-    decided = _decided(options, tokenizer, files)
-    if _is_finished(run, decided, options):
-        return
-    _warn(options.settings, tokenizer, options)
-    make_directory(options.output_dir)
-    with _locked(options.output_dir, run):
-        resumed = run.begin(decided, resume=arguments.resume, overwrite=arguments.overwrite)
-        plan = ShardPlan(
-            arguments.vocab_file,
-            arguments.spm_model_file,
-            arguments.do_lower_case,
-            arguments.segmenter,
-            options.settings,
-            arguments.random_seed,
-            arguments.write_token_boundary,
-            arguments.file_format,
-            arguments.name,
-            run.folder,
-        )
-        progress = Progress(sum(size_of(path) for path, _ in files))
-        shards = _shards(options, plan, run, files, progress, resumed)
-        manifest = _finish(options, plan, run, shards, decided, tokenizer)
-    _report(manifest, options, progress)

@@ -82,8 +82,8 @@ class Block:
 def detect_format(path: Path) -> TextFormat:
     """Return the form of a text file, judged by its beginning.
 
-    ``<doc`` means WikiExtractor, a JSON object with ``text`` its ``--json`` form. Otherwise the first 500 lines that are
-    not blank decide: paragraphs if more than a fifth of them hold more than one sentence.
+    ``<doc`` means WikiExtractor, a JSON object with ``text`` its ``--json`` form. Otherwise the first 500 lines that
+    are not blank decide: paragraphs if more than a fifth of them hold more than one sentence.
     """
     lines = [text for text, _ in islice(LineReader(path).lines(), 4 * _SAMPLE_LINES) if text][:_SAMPLE_LINES]
     if not lines:

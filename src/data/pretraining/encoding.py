@@ -54,7 +54,7 @@ class SentenceEncoder:
             pieces = self._tokenizer.tokenize(word)
             codes = self._known(pieces)
             for index in range(1, len(pieces)):
-                if codes[index] < self._size and _is_ideograph(pieces[index]) and _is_ideograph(pieces[index - 1]):
+                if codes[index] < self._size and is_ideograph(pieces[index]) and is_ideograph(pieces[index - 1]):
                     codes[index] += self._size
             result += codes
         return result
@@ -84,6 +84,6 @@ def _splitter(segmenter: Segmenter) -> Callable[[str], list[str]] | None:
     return cut
 
 
-def _is_ideograph(piece: str) -> bool:
+def is_ideograph(piece: str) -> bool:
     """Tell whether a piece is one CJK ideograph."""
     return len(piece) == 1 and ("\u3400" <= piece <= "\u9fff" or "\uf900" <= piece <= "\ufaff" or piece >= "\U00020000")

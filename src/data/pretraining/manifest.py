@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +14,9 @@ from src.common.files import sha256_of
 from src.data.manifest import ColumnInfo, FileInfo, TokenizerInfo
 from src.data.pretraining.records import PretrainColumn
 
-MANIFEST_SUFFIX = ".pretrain.json"
+MANIFEST_SUFFIX = ".manifest.json"
 SCHEMA_NAME = "schema.json"
+_KIND = "pretraining"
 _REBUILD = "create the data again, or restore the files"
 
 
@@ -95,8 +97,17 @@ def describe_columns(columns: Sequence[PretrainColumn]) -> dict[str, dict[str, A
 
 
 def find_manifests(folder: Path) -> list[Path]:
-    """Return the manifests in a folder; one for each part."""
-    return sorted(folder.glob(f"*{MANIFEST_SUFFIX}"))
+    """Return the manifests of pre-training records in a folder, one for each part."""
+    return [path for path in sorted(folder.glob(f"*{MANIFEST_SUFFIX}")) if _kind_of(path) in (None, _KIND)]
+
+
+def _kind_of(path: Path) -> str | None:
+    """Return the kind that a manifest tells, ``None`` if it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("kind") if isinstance(content, dict) else None
 
 
 def read_pretrain_manifest(path: Path) -> PretrainManifest:

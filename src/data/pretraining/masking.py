@@ -1,7 +1,8 @@
 """Choose n-grams of whole words, and mask, replace, keep or permute their tokens.
 
-The algorithm, and the order in which it draws, are those of ``create_masked_lm_predictions`` in google-research/albert's
-``create_pretraining_data.py``: with its two sources it gives its results. What looks odd here is kept for that reason.
+The algorithm, and the order in which it draws, are those of ``create_masked_lm_predictions`` in
+``create_pretraining_data.py`` of google-research/albert: with its two sources it gives its results. What looks odd here
+is kept for that reason.
 """
 
 from __future__ import annotations

@@ -150,7 +150,13 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("records").add_argument
     defaults = InstanceSettings()
     length = f"tokens of a record (default {defaults.max_seq_length})"
-    add("--max_seq_length", type=_whole(SHORTEST_SEQUENCE, 1 << 14), default=defaults.max_seq_length, metavar="N", help=length)
+    add(
+        "--max_seq_length",
+        type=_whole(SHORTEST_SEQUENCE, 1 << 14),
+        default=defaults.max_seq_length,
+        metavar="N",
+        help=length,
+    )
     most = "most masked tokens of a record (default: masked_lm_prob of max_seq_length, rounded up)"
     add("--max_predictions_per_seq", type=_whole(1), metavar="N", help=most)
     share = f"share of the tokens that is masked (default {defaults.masked_lm_prob})"
@@ -172,7 +178,9 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
     add = group.add_argument
-    add("--num_workers", type=_whole(1, 1024), default=_processors(), metavar="N", help="processes (default: all cores)")
+    add(
+        "--num_workers", type=_whole(1, 1024), default=_processors(), metavar="N", help="processes (default: all cores)"
+    )
     block = "megabytes of text that make a shard (default: 40 / dupe_factor, 1 to 16)"
     add("--block_mb", type=_megabytes, metavar="X", help=block)
     add("--shard_index", type=_whole(0), default=0, metavar="N", help="number of this machine (default 0)")

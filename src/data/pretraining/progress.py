@@ -14,6 +14,10 @@ class Progress:
 
     Args:
         total_bytes: Bytes of all files, as they lie on the disk.
+
+    Attributes:
+        tokens: Tokens of the records made.
+        skipped_shards: Shards that an earlier run had made.
     """
 
     def __init__(self, total_bytes: int) -> None:
@@ -21,7 +25,8 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._started = self._told = time.monotonic()
         self._position = self._skipped = 0
-        self._shards = self._instances = self._tokens = 0
+        self._shards = self._instances = 0
+        self.tokens = self.skipped_shards = 0
         self._width = 0
 
     @property
@@ -33,13 +38,14 @@ class Progress:
         """Note that the input up to ``position`` was done by an earlier run."""
         self._position = max(self._position, position)
         self._skipped = self._position
+        self.skipped_shards += 1
 
     def update(self, position: int, instances: int, tokens: int) -> None:
         """Note a finished shard, whose text ends at ``position``."""
         self._position = max(self._position, position)
         self._shards += 1
         self._instances += instances
-        self._tokens += tokens
+        self.tokens += tokens
         now = time.monotonic()
         if now - self._told >= (_TERMINAL_INTERVAL_S if self._terminal else _LOG_INTERVAL_S):
             self._told = now
@@ -57,7 +63,7 @@ class Progress:
         left_s = (self._total - self._position) * elapsed_s / max(done, 1)
         return (
             f"{100 * self._position / self._total:.0f} % of the text, {self._shards} shards, "
-            f"{self._instances:,} records, {self._tokens / elapsed_s:,.0f} tokens/s, about {_duration(left_s)} left"
+            f"{self._instances:,} records, {self.tokens / elapsed_s:,.0f} tokens/s, about {_duration(left_s)} left"
         )
 
     def _tell(self) -> None:

@@ -36,10 +36,12 @@ def read_chunks(path: Path) -> Iterator[dict[str, np.ndarray]]:
     """
     manifest = manifest_of(path)
     if manifest is not None:
-        verify_shard_files(path.parent, [file for file in manifest.files if file.name in (path.name, path.name + ".db")])
+        verify_shard_files(
+            path.parent, [file for file in manifest.files if file.name in (path.name, path.name + ".db")]
+        )
     if path.name.endswith(".mindrecord"):
         if manifest is None:
-            fix = "keep the .pretrain.json beside it: MindSpore dies of damaged files, so they are verified first"
+            fix = "keep its .manifest.json beside it: MindSpore dies of damaged files, so they are verified first"
             raise DataError("a MindRecord without its manifest", str(path), fix)
         # Imported here: only MindRecord files need MindSpore.
         from src.data.mindrecord import read_mindrecord
@@ -62,7 +64,8 @@ def _read_tfrecord(path: Path) -> Iterator[dict[str, np.ndarray]]:
 
         if not columns:
             widths = [
-                decode_columns(rows[:1], Wanted(name, ("int64",)), place).shape[1] for name in (INPUT_IDS, MASKED_LM_IDS)
+                decode_columns(rows[:1], Wanted(name, ("int64",)), place).shape[1]
+                for name in (INPUT_IDS, MASKED_LM_IDS)
             ]
             columns = columns_of(widths[0], widths[1])
         yield {

@@ -112,7 +112,7 @@ class RecordCodec:
             _integers(SEGMENT_IDS, bytes(second) + b"\x01" * (length - second) + tail),
         ]
         if self._token_boundary:
-            parts.append(_integers(TOKEN_BOUNDARY, bytes(values[tokens_end + 2 * count :]) + tail))
+            parts.append(_integers(TOKEN_BOUNDARY, bytes(values[tokens_end + 2 * count :].tolist()) + tail))
         return _field(1, b"".join(parts))
 
     def _join(self, values: array[int]) -> bytes:

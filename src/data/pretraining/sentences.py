@@ -23,21 +23,27 @@ _CLOSING = "\"'”’»)\\]}」』】）》〉"
 _ENDS = re.compile(
     rf"(?:[。！？；]|……)[。！？；…]*[{_CLOSING}]*"
     # Only from the first mark of a run: trying every one of them would take quadratic time.
-    rf"|(?<![.!?…])[.!?…]+[{_CLOSING}]*(?=\s+[\"'“‘«(\[{{¿¡\-–—]*[^\W_])"
+    rf"|(?<![.!?…])[.!?…]+[{_CLOSING}]*(?=\s+[\"'“‘«(\[{{¿¡\-–—]*\s?[^\W_])"
 )
 _OPENING = "\"'“‘«([{¿¡-–—"
 _LAST_WORD = re.compile(r"[^\s\"'“‘«(\[{—–]+$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st mt ft rev hon gen col maj capt lt cmdr sgt gov sen rep pres messrs mme mlle sr jr esq "
-    "vs etc cf al ca approx dept est inc ltd co corp bros univ e.g i.e viz "
-    "jan feb mar apr jun jul aug sep sept oct nov dec".split()
+    re.findall(
+        r"\S+",
+        """mr mrs ms dr prof st mt ft rev hon gen col maj capt lt cmdr sgt gov sen rep pres messrs mme mlle sr jr esq
+        vs etc cf al ca approx dept est inc ltd co corp bros univ e.g i.e viz
+        jan feb mar apr jun jul aug sep sept oct nov dec""",
+    )
 )
-_BEFORE_NUMBERS = frozenset("no nos vol vols p pp fig figs sec ch art op eq ed c".split())
+_BEFORE_NUMBERS = frozenset(re.findall(r"\w+", "no nos vol vols p pp fig figs sec ch art op eq ed c"))
 _FIRST_WORDS = frozenset(
-    "The A An He She It They We You I In On At By For From As After Before When While With This That These Those There "
-    "His Her Its Their But And However Although During Since If To Of Some Many Most One Another Both".split()
+    re.findall(
+        r"\w+",
+        """The A An He She It They We You I In On At By For From As After Before When While With This That These Those
+        There His Her Its Their But And However Although During Since If To Of Some Many Most One Another Both""",
+    )
 )
 
 
@@ -58,7 +64,7 @@ def _is_end(text: str, begin: int, match: re.Match[str]) -> bool:
     mark = match.group()
     if mark[0] in "。！？；" or mark.startswith("……"):
         return True
-    following = text[match.end() : match.end() + 64].lstrip().lstrip(_OPENING)
+    following = text[match.end() : match.end() + 64].lstrip().lstrip(_OPENING).lstrip()
     if following[:1].islower():
         return False
     if mark != ".":

@@ -96,9 +96,7 @@ class ShardMaker:
         documents = self._encoded(block, statistics)
         packed = self._packed(documents, block.number, statistics)
         files = self._write(plan.shard_path(block.number), packed) if packed else []
-        info = ShardInfo(
-            number=block.number, text_sha256=text_sha256, files=files, statistics=statistics.as_dict()
-        )
+        info = ShardInfo(number=block.number, text_sha256=text_sha256, files=files, statistics=statistics.as_dict())
         write_json_atomic(plan.info_path(block.number), info.model_dump())
         return info
 
@@ -155,7 +153,9 @@ class ShardMaker:
     def _chunks(self, packed: Sequence[bytes], path: Path) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
         """Yield the columns of some rows at a time, for MindSpore's writer."""
         for begin in range(0, len(packed), _CHUNK_ROWS):
-            rows = [parse_example(self._codec.serialize(item), str(path)) for item in packed[begin : begin + _CHUNK_ROWS]]
+            rows = [
+                parse_example(self._codec.serialize(item), str(path)) for item in packed[begin : begin + _CHUNK_ROWS]
+            ]
             yield {
                 column.name: decode_columns(
                     rows,

@@ -42,9 +42,7 @@ def _files_of(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
         inside = (file for file in path.rglob("*") if file.is_file())
-        return sorted(
-            file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)
-        )
+        return sorted(file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts))
     if path.exists():
         return [path]
     return [Path(file) for file in sorted(glob(name, recursive=True)) if Path(file).is_file()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from src.data.pretraining.instances import Instance
@@ -66,17 +66,18 @@ class PretrainStatistics:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts for JSON."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
-            name: dict(sorted(value.items())) if isinstance(value, Counter) else value
-            for name, value in asdict(self).items()
+            name: dict(sorted(value.items())) if isinstance(value, Counter) else value for name, value in values.items()
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> PretrainStatistics:
         """Return the counts that ``as_dict`` gave."""
-        return cls(
-            **{name: Counter(value) if isinstance(value, Mapping) else value for name, value in content.items()}
-        )
+        values: dict[str, Any] = {
+            name: Counter(value) if isinstance(value, Mapping) else value for name, value in content.items()
+        }
+        return cls(**values)
 
     def lines(self, max_seq_length: int) -> list[str]:
         """Return the lines that the command ends with."""
@@ -85,8 +86,9 @@ class PretrainStatistics:
         return [
             f"text       {self.documents:,} documents, {self.sentences:,} sentences, {self.text_tokens:,} tokens",
             f"records    {self.instances:,}, {self.tokens:,} tokens; mean length {mean:.1f} of {max_seq_length}",
-            f"predicted  {_percent(self.masked, self.tokens)} of the tokens, {self.masked / max(self.instances, 1):.1f} "
-            f"a record: {_percent(self.symbol, self.masked)} [MASK], {_percent(self.kept, self.masked)} kept, "
+            f"predicted  {_percent(self.masked, self.tokens)} of the tokens, "
+            f"{self.masked / max(self.instances, 1):.1f} a record: "
+            f"{_percent(self.symbol, self.masked)} [MASK], {_percent(self.kept, self.masked)} kept, "
             f"{_percent(rest, self.masked)} another token",
             f"n-grams    drawn {_shares(self.drawn_ngrams)}; masked {_shares(self.masked_spans)}",
             f"segments   {_percent(self.orders['in order'], self.instances)} in order (label 0), "

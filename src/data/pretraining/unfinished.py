@@ -7,16 +7,19 @@ the whole, and the run can go on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import DataError, OutputError
 from src.common.files import make_directory, output_error, write_json_atomic
+from src.common.run_lock import LOCK_NAME, RunLock
 from src.data.pretraining.manifest import (
     MANIFEST_SUFFIX,
     PretrainManifest,
@@ -28,7 +31,9 @@ from src.data.pretraining.manifest import (
 )
 
 _PLAN_NAME = "plan.json"
-_REPLACED = "replaced"
+_ALL = re.compile(".*")
+# Temporary files, and what a result replaced that was about to be put in its place.
+_LEFT_BY_A_KILL = re.compile(r"\..*\.tmp|replaced")
 
 
 class UnfinishedRun:
@@ -61,10 +66,8 @@ class UnfinishedRun:
         """
         names = set(more) | {self.manifest_path.name}
         if self.manifest_path.exists():
-            try:
+            with contextlib.suppress(DataError):  # a damaged manifest is one more thing to replace
                 names |= {file.name for file in read_pretrain_manifest(self.manifest_path).files}
-            except DataError:
-                pass  # a damaged manifest is one more thing to replace
         if self.output_dir.is_dir():
             index, count = self._share
             for path in self.output_dir.iterdir():
@@ -75,7 +78,7 @@ class UnfinishedRun:
         return sorted(name for name in names if os.path.lexists(self.output_dir / name))
 
     def begin(self, plan: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
-        """Make the folder, or take over that of a run that was stopped; return whether that was so.
+        """Empty the folder, or take over what a stopped run left in it; return whether that was so.
 
         Args:
             plan: Everything that decides the content, as JSON.
@@ -86,20 +89,56 @@ class UnfinishedRun:
             OutputError: An earlier run is there and neither is asked for, or it was made in another way.
         """
         try:
-            if self.folder.exists() and overwrite:
-                shutil.rmtree(self.folder)
-            if self.folder.exists() and any(path.name == _PLAN_NAME for path in self.folder.iterdir()):
+            if self.is_resumable() and not overwrite:
                 if not resume:
                     fix = "--resume true goes on with it, --overwrite true begins anew"
                     raise OutputError("a run was stopped here", str(self.folder), fix)
                 self._check_same(plan)
-                shutil.rmtree(self.folder / _REPLACED, ignore_errors=True)
+                self._clear(_LEFT_BY_A_KILL)
                 return True
+            self._clear()
         except OSError as error:
             raise output_error(error, self.folder) from error
-        make_directory(self.folder)
         write_json_atomic(self.folder / _PLAN_NAME, dict(plan))
         return False
+
+    def is_resumable(self) -> bool:
+        """Tell whether an earlier run was stopped here."""
+        return (self.folder / _PLAN_NAME).exists()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder and keep other runs out of it; remove it at the end if nothing worth keeping is in it.
+
+        Raises:
+            OutputError: Another run is at work there.
+        """
+        make_directory(self.folder)
+        lock = RunLock(self.folder)
+        lock.acquire()
+        try:
+            yield
+        finally:
+            finished = len(list(self.folder.glob("*record.json")))
+            if not finished:
+                self._clear()
+            else:
+                text = f"{finished} finished shards are kept in {self.folder}: --resume true goes on with them"
+                print(text, file=sys.stderr, flush=True)
+            lock.release()
+            if not finished:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
+
+    def _clear(self, names: re.Pattern[str] = _ALL) -> None:
+        """Remove what has such a name, but never the lock."""
+        for path in self.folder.iterdir():
+            if not names.fullmatch(path.name):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK_NAME:
+                path.unlink()
 
     def _check_same(self, plan: Mapping[str, Any]) -> None:
         place = self.folder / _PLAN_NAME
@@ -133,9 +172,9 @@ class UnfinishedRun:
         verify_shard_files(self.folder, info.files)
         return info
 
-    def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def remove_leftovers(self) -> None:
+        """Empty the folder after its shards have moved."""
+        self._clear()
 
 
 def _difference(before: Any, now: Any) -> str:

@@ -1,0 +1,130 @@
+"""How training starts and what a step is: pre-trained weights, buckets, accumulation, dropout."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor
+
+from src.data.table import read_table
+from src.train.cell import TrainStepCell
+from tests.entry.runs import (
+    NETWORK,
+    NO_DROPOUT,
+    TRAINING,
+    Outcome,
+    TinyData,
+    arguments,
+    call,
+    classify,
+    content_of,
+    losses_of,
+    report_of,
+)
+
+pytestmark = pytest.mark.slow
+
+Data = dict[str, TinyData]
+Runs = Callable[[str], tuple[Path, Outcome]]
+
+
+def test_batches_run_at_the_length_of_their_bucket(
+    tiny_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+    real_call = TrainStepCell.__call__
+
+    def spy(cell: TrainStepCell, *inputs: Tensor) -> tuple[Tensor, ...]:
+        shapes.append(tuple(inputs[0].shape))
+        return real_call(cell, *inputs)
+
+    monkeypatch.setattr(TrainStepCell, "__call__", spy)
+    keys = {"bucket_list": "[8]", "epoch_num": 1, "run_dir": tmp_path / "run"}
+    classify(NETWORK, TRAINING, tiny_data["sst-2"].keys("train"), keys)
+    lengths = read_table(tiny_data["sst-2"].file("train")).lengths
+    short = int((lengths <= 8).sum())
+    assert sorted(shapes) == [(16, 8)] * -(-short // 16) + [(16, 16)] * -(-(90 - short) // 16)
+
+
+@pytest.mark.parametrize("task", ["names", "sst-2"])
+def test_accumulation_equals_the_big_batch(tiny_data: Data, tmp_path: Path, task: str) -> None:
+    """Labels per micro-batch differ for tags; the last update of sst-2 has rows for one micro-batch and a bit."""
+    data = tiny_data[task].keys("train")
+    found = []
+    for size, parts in ((16, 1), (8, 2)):
+        keys = {"train_batch_size": size, "accumulation_steps": parts, "epoch_num": 2, "run_dir": tmp_path / str(size)}
+        classify(NETWORK, TRAINING, data, keys, {"optimizer_cfg.AdamWeightDecay.learning_rate": 1e-3})
+        found.append(losses_of(tmp_path / str(size)))
+    assert list(found[0]) == list(found[1])
+    assert len(found[0]) == 2 * -(-read_table(tiny_data[task].file("train")).rows // 16)
+    big, small = (np.array(list(losses.values())) for losses in found)
+    np.testing.assert_allclose(small[:, 0], big[:, 0], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(small[:, 1], big[:, 1], rtol=1e-4)
+
+
+def pretrained_file(run: Path, path: Path, left_out: str = "") -> dict[str, np.ndarray]:
+    """Write a run's weights with the head of pre-training and optimizer state beside them; return the backbone."""
+    stored = ms.load_checkpoint(str(run / "checkpoints" / "classifier-best.ckpt"))
+    backbone = {name: value for name, value in stored.items() if not name.startswith("albert.dense_1.")}
+    assert 0 < len(backbone) < len(stored)
+    extra = {"albert.cls1.dense.weight": np.ones((3, 3), np.float32), "global_step": np.array([7], np.int32)}
+    items = {name: value for name, value in stored.items() if not left_out or left_out not in name}
+    items |= {name: Parameter(Tensor(value), name=name) for name, value in extra.items()}
+    ms.save_checkpoint([{"name": name, "data": value} for name, value in items.items()], str(path))
+    return {name: value.asnumpy() for name, value in backbone.items()}
+
+
+def test_fine_tuning_starts_from_a_pretrained_backbone(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:
+    backbone = pretrained_file(tiny_run("sst-2")[0], tmp_path / "pretrained.ckpt")
+    start = {"from_scratch": False, "load_pretrain_checkpoint_path": tmp_path / "pretrained.ckpt"}
+    # At this rate training changes nothing.
+    keys = {"train_steps": 1, "optimizer_cfg.AdamWeightDecay.learning_rate": 1e-12, "run_dir": tmp_path / "run"}
+    outcome = classify(NETWORK, TRAINING, tiny_data["rte"].keys("train"), start, keys)
+    assert f"loaded {len(backbone)} parameters" in outcome.err
+    assert "new: dense_1.weight, dense_1.bias" in outcome.err
+    saved = ms.load_checkpoint(str(tmp_path / "run" / "checkpoints" / "classifier-1_1.ckpt"))
+    for name, values in backbone.items():
+        np.testing.assert_allclose(saved[name].asnumpy(), values, atol=1e-9, err_msg=name)
+    other_head = ms.load_checkpoint(str(tmp_path / "pretrained.ckpt"))["albert.dense_1.weight"].asnumpy()
+    assert not np.isclose(saved["albert.dense_1.weight"].asnumpy(), other_head, atol=1e-6).any()
+
+
+def test_training_from_random_weights_must_be_meant(tiny_data: Data, tmp_path: Path) -> None:
+    keys = {"from_scratch": False, "run_dir": tmp_path / "run"}
+    outcome = call("run_classifier", arguments(NETWORK, TRAINING, tiny_data["rte"].keys("train"), keys))
+    assert outcome.status == 2
+    assert "load_pretrain_checkpoint_path" in outcome.err
+    assert "from_scratch" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_without_the_whole_backbone_is_refused(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny_run("rte")[0], tmp_path / "run")
+    before = content_of(run)
+    pretrained_file(run, tmp_path / "partial.ckpt", left_out="embedding_lookup")
+    keys = {
+        "from_scratch": False,
+        "load_pretrain_checkpoint_path": tmp_path / "partial.ckpt",
+        "run_dir": run,
+        "overwrite": True,
+    }
+    outcome = call("run_classifier", arguments(NETWORK, TRAINING, tiny_data["rte"].keys("train"), keys))
+    assert outcome.status == 2
+    assert "embedding_lookup" in outcome.err.splitlines()[-1]
+    assert "partial.ckpt" in outcome.err.splitlines()[-1]
+    # The older run is still there.
+    assert content_of(run) == before
+
+
+def test_dropout_is_on_in_training_only(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:
+    """The first batch's loss differs with dropout; two evaluations of one network agree."""
+    run = tmp_path / "run"
+    keys = {"train_steps": 1, "run_dir": run, **dict.fromkeys(NO_DROPOUT, 0.5)}
+    classify(NETWORK, TRAINING, tiny_data["rte"].keys("train", "dev"), keys)
+    assert losses_of(run)[1][0] != losses_of(tiny_run("rte")[0])[1][0]
+    assert report_of(run, "rte_dev")["figures"] == report_of(run, "step_1")["figures"]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor
+
+from src.common.errors import CheckpointError
+from src.config.sections import NetworkConfig
+from src.data.features import encode_texts
+from src.data.tokenization import Tokenizer, load_tokenizer
+from src.evaluate.predictions import softmax
+from src.model.heads import AlbertCLSModel, AlbertInference
+from src.tasks.assets import TaskDescription
+from src.tasks.predictor import TextClassifier, TextPair
+
+WORDS = ["good", "bad", "film", "a", "the"]
+NETWORK = NetworkConfig(
+    seq_length=8,
+    vocab_size=10,
+    embedding_size=4,
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=8,
+    initializer_range=0.5,
+)
+TEXTS = [
+    TextPair("a good film"),
+    TextPair("bad"),
+    TextPair("the film", "a bad film"),
+    TextPair("good " * 40),
+    TextPair("bad film bad", "the " * 9),
+]
+
+
+@pytest.fixture(autouse=True)
+def pynative_mode() -> Iterator[None]:
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    yield
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Tokenizer:
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
+    return load_tokenizer(vocab_file_path=path)
+
+
+def description_of(labels: tuple[str, ...], buckets: tuple[int, ...] = (4, 8)) -> TaskDescription:
+    kind = "classification" if labels else "regression"
+    return TaskDescription(kind, "", labels, 8, buckets, NETWORK.model_dump(), "", "vocab.txt", do_lower_case=True)
+
+
+def saved_network(outputs: int, path: Path) -> AlbertInference:
+    network = AlbertInference(AlbertCLSModel(NETWORK, outputs))
+    network.set_train(False)
+    ms.save_checkpoint(network, str(path))
+    return network
+
+
+def logits_of(network: AlbertInference, tokenizer: Tokenizer, pair: TextPair) -> np.ndarray:
+    """Run one text alone, without padding."""
+    (features,) = encode_texts(tokenizer, [pair.text_a], None if pair.text_b is None else [pair.text_b], 8)
+    ids, segments = (Tensor([values], ms.int32) for values in (features.input_ids, features.segment_ids))
+    return network(ids, Tensor(np.ones(ids.shape, np.int32)), segments).asnumpy()[0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
+def test_classification_equals_one_text_at_a_time(tokenizer: Tokenizer, tmp_path: Path, batch_size: int) -> None:
+    labels = ("no", "perhaps", "yes")
+    network = saved_network(3, tmp_path / "net.ckpt")
+    classifier = TextClassifier(description_of(labels), tokenizer, tmp_path / "net.ckpt")
+    records = list(classifier.predict(TEXTS, batch_size))
+    for pair, record in zip(TEXTS, records, strict=True):
+        assert (record["text"], record.get("text_b")) == (pair.text_a, pair.text_b)
+        shares = softmax(logits_of(network, tokenizer, pair))
+        assert list(record["probabilities"].values()) == pytest.approx(shares.tolist(), abs=1e-6)
+        assert record["label"] == labels[int(shares.argmax())]
+        assert record["probability"] == record["probabilities"][record["label"]]
+        assert "index" not in record
+
+
+def test_regression(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    network = saved_network(1, tmp_path / "net.ckpt")
+    classifier = TextClassifier(description_of(()), tokenizer, tmp_path / "net.ckpt")
+    for pair, record in zip(TEXTS, classifier.predict(TEXTS, 2), strict=True):
+        assert record["score"] == pytest.approx(float(logits_of(network, tokenizer, pair)[0]), abs=1e-5)
+        assert set(record) == {"text", "score"} | ({"text_b"} if pair.text_b else set())
+
+
+def test_no_texts(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    saved_network(1, tmp_path / "net.ckpt")
+    assert list(TextClassifier(description_of(()), tokenizer, tmp_path / "net.ckpt").predict([], 4)) == []
+
+
+def test_weights_of_another_head(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    saved_network(2, tmp_path / "net.ckpt")
+    with pytest.raises(CheckpointError, match="dense_1"):
+        TextClassifier(description_of(("a", "b", "c")), tokenizer, tmp_path / "net.ckpt")

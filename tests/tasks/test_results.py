@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from src.tasks.base import Score
+from src.tasks.results import finish, log_table
+
+SCORE = Score(
+    "accuracy", 0.75, {"accuracy": 0.75}, {"rows": 4}, ("table", "acc_num 3 , total_num 4, accuracy 0.750000")
+)
+
+
+class FinishedTask:
+    """As much of a task as the end of a run needs."""
+
+    def evaluate(self, inference: Any) -> Score:
+        return SCORE
+
+    def evaluation_name(self) -> str:
+        return "dev"
+
+    def predict(self, inference: Any, directory: Path) -> list[Path]:
+        print("a line of the prediction")
+        return [directory / "predictions.jsonl"]
+
+
+def end(folder: Path, **flags: bool) -> None:
+    finish(FinishedTask(), None, SimpleNamespace(**{"do_eval": True, "do_predict": True, **flags}), folder)  # type: ignore[arg-type]
+
+
+def test_the_score_is_printed_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    end(tmp_path)
+    assert capsys.readouterr().out.splitlines() == ["a line of the prediction", *SCORE.lines]
+    assert json.loads((tmp_path / "eval" / "dev.json").read_text()) == {"rows": 4}
+
+
+def test_what_is_not_asked_for_is_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    end(tmp_path, do_eval=False)
+    assert "acc_num" not in capsys.readouterr().out
+    assert not (tmp_path / "eval").exists()
+    end(tmp_path, do_predict=False)
+    assert capsys.readouterr().out.splitlines() == list(SCORE.lines)
+
+
+def test_columns_of_a_summary(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="src"):
+        log_table("title:", {"a": 1, "longer": "two"})
+    assert caplog.messages == ["title:\n  a       1\n  longer  two"]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mindspore import nn
+
+from src.common.errors import CheckpointError, OutputError
+from src.config.sections import LossScaleConfig, OptimizerConfig
+from src.tasks.weights_choice import best_or_latest_weights, refuse_used_folder
+from src.train.cell import TrainStepCell
+from src.train.checkpoint import CheckpointManager
+from src.train.checkpoint_files import Metric, TrainPosition
+from src.train.optimizers import build_optimizer
+
+
+class Loss(nn.Cell):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Dense(2, 2)
+        self.figure_names: tuple[str, ...] = ()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> CheckpointManager:
+    return CheckpointManager(tmp_path, "classifier", keep=2)
+
+
+def position(step: int) -> TrainPosition:
+    return TrainPosition(epoch=1, step_in_epoch=step, global_step=step)
+
+
+def save(manager: CheckpointManager, step: int, best: bool = False) -> None:
+    network = Loss()
+    config = OptimizerConfig(name="AdamWeightDecay", learning_rate=0.1, warmup_steps=0)
+    optimizer = build_optimizer(network, config, train_steps=9)
+    manager.save(network, TrainStepCell(network, optimizer, LossScaleConfig(enable=False), 1.0), position(step))
+    if best:
+        manager.save_best(network, position(step), Metric(name="accuracy", value=0.5))
+
+
+def test_best_before_newest(manager: CheckpointManager, tmp_path: Path) -> None:
+    save(manager, 1, best=True)
+    save(manager, 2)
+    assert best_or_latest_weights(tmp_path, "classifier") == tmp_path / "classifier-best.ckpt"
+
+
+def test_newest_where_nothing_was_evaluated(manager: CheckpointManager, tmp_path: Path) -> None:
+    save(manager, 1)
+    save(manager, 2)
+    assert best_or_latest_weights(tmp_path, "classifier") == tmp_path / "classifier-1_2.ckpt"
+
+
+def test_newest_where_the_best_is_damaged(
+    manager: CheckpointManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(manager, 1, best=True)
+    (tmp_path / "classifier-best.ckpt").write_bytes(b"")
+    assert best_or_latest_weights(tmp_path, "classifier") == tmp_path / "classifier-1_1.ckpt"
+    assert "classifier-best.ckpt" in caplog.text
+
+
+def test_no_weights(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint yet"):
+        best_or_latest_weights(tmp_path, "classifier")
+
+
+def test_folders_of_new_runs_are_empty(manager: CheckpointManager, tmp_path: Path) -> None:
+    refuse_used_folder(manager)
+    save(manager, 1)
+    with pytest.raises(OutputError, match="another run") as caught:
+        refuse_used_folder(manager)
+    assert caught.value.where == str(tmp_path)

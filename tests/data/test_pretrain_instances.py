@@ -171,7 +171,6 @@ def test_passes_differ_and_the_seed_decides() -> None:
     [
         ({"max_seq_length": 4}, "max_seq_length"),
         ({"max_predictions_per_seq": 0}, "max_predictions_per_seq"),
-        ({"max_predictions_per_seq": 600}, "max_predictions_per_seq"),
         ({"masked_lm_prob": 0.0}, "masked_lm_prob"),
         ({"short_seq_prob": 1.5}, "short_seq_prob"),
         ({"dupe_factor": 0}, "dupe_factor"),

@@ -158,7 +158,7 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
         help=length,
     )
     most = "most masked tokens of a record (default: masked_lm_prob of max_seq_length, rounded up)"
-    add("--max_predictions_per_seq", type=_whole(1), metavar="N", help=most)
+    add("--max_predictions_per_seq", type=_whole(1, 1 << 14), metavar="N", help=most)
     share = f"share of the tokens that is masked (default {defaults.masked_lm_prob})"
     add("--masked_lm_prob", type=_share, default=defaults.masked_lm_prob, metavar="X", help=share)
     short = f"chance of a shorter target length (default {defaults.short_seq_prob})"

@@ -45,7 +45,7 @@ class InstanceSettings:
 
     def __post_init__(self) -> None:
         _check(self.max_seq_length >= SHORTEST_SEQUENCE, "max_seq_length", f"at least {SHORTEST_SEQUENCE}")
-        _check(1 <= self.max_predictions_per_seq <= self.max_seq_length, "max_predictions_per_seq", "1 to the length")
+        _check(self.max_predictions_per_seq >= 1, "max_predictions_per_seq", "at least 1")
         _check(0 < self.masked_lm_prob < 1, "masked_lm_prob", "above 0 and below 1")
         _check(0 <= self.short_seq_prob <= 1, "short_seq_prob", "0 to 1")
         _check(self.dupe_factor >= 1, "dupe_factor", "at least 1")

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 CLASSIFIER = ("python run_classifier.py", "bash scripts/run_classifier.sh")
 CONVERTER = ("python create_finetuning_data.py", "bash scripts/convert_finetune_datasets_classifier.sh")
+PRETRAINING_DATA = ("python create_pretraining_data.py", "bash scripts/create_pretraining_data.sh")
 _READ = re.split(
     r"\s+",
     """

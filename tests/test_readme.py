@@ -15,11 +15,13 @@ from src.common.errors import AlbertError
 from src.config.load import load_config
 from src.data import film_reviews
 from src.data.convert_options import parse_options as parse_convert
+from src.data.pretraining.options import parse_arguments as parse_pretraining_data
 from src.data.vocabulary_options import parse_options as parse_vocabulary
 from src.tasks.predict_command import make_parser as predict_parser
 from tests.readme_commands import (
     CLASSIFIER,
     CONVERTER,
+    PRETRAINING_DATA,
     README,
     ROOT,
     blocks_of,
@@ -84,6 +86,8 @@ def parse(command: str) -> None:
         predict_parser().parse_args(arguments)
     elif program == "python train_vocabulary.py":
         parse_vocabulary(arguments)
+    elif program in PRETRAINING_DATA:
+        parse_pretraining_data(arguments)
     elif words[:3] == ["python", "-m", "src.data.film_reviews"]:
         known = help_of_film_reviews()
         assert all(word in known for word in arguments if word.startswith("--"))
@@ -125,6 +129,7 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python create_finetuning_data.py --no_such_key 1",
         "python predict.py classify --run_dir x --no_such_key",
         "python train_vocabulary.py --no_such_key 1",
+        "python create_pretraining_data.py --no_such_key 1",
         "python -m src.data.film_reviews --no_such_key 1",
         "make no-such-target",
         "curl example.org",

@@ -1,99 +1,16 @@
 from __future__ import annotations
 
-import mindspore as ms
-import numpy as np
 import pytest
-from mindspore import Tensor
 
-from src.config.sections import NetworkConfig
-from src.model.names import canonical_name, huggingface_name
-from src.model.pretraining import AlbertPreTraining, AlbertPreTrainingModel
-from tests.parity.cases import TOLERANCE, small_config
+from tests.parity.cases import TOLERANCE
 
-torch = pytest.importorskip("torch", reason="parity with HF transformers needs torch")
-transformers = pytest.importorskip("transformers", reason="parity needs transformers")
-
-BASE = NetworkConfig(hidden_dropout_prob=0, attention_probs_dropout_prob=0, hidden_act="gelu_new")
-SMALL = small_config(num_hidden_layers=3, num_hidden_groups=2, hidden_act="gelu_new")
+pytest.importorskip("torch", reason="parity with HF transformers needs torch")
+pytest.importorskip("transformers", reason="parity needs transformers")
 
 
-def random_batch(config: NetworkConfig, rows: int, length: int, predictions: int) -> list[np.ndarray]:
-    """Return the inputs of the loss network; the last row has fewer predictions and padding."""
-    random = np.random.RandomState(11)
-    mask = np.ones((rows, length), np.int32)
-    mask[-1, length - 2 :] = 0
-    # HF gives row 0 of its table no gradient, so that id 0 is padding only.
-    ids = random.randint(1, config.vocab_size, mask.shape).astype(np.int32) * mask
-    segments = (np.arange(length) > length // 2).astype(np.int32) * mask
-    order = random.randint(0, 2, (rows, 1)).astype(np.int32)
-    positions = np.stack([random.permutation(length - 3)[:predictions] + 1 for _ in range(rows)]).astype(np.int32)
-    labels = random.randint(1, config.vocab_size, positions.shape).astype(np.int32)
-    weights = np.ones(positions.shape, np.float32)
-    weights[-1, -1] = 0
-    normalizers = np.array([weights.sum(), rows], np.float32)
-    return [ids, mask, segments, order, positions, labels, weights, np.ones(rows, np.float32), normalizers]
+@pytest.mark.parametrize(("size", "length"), [("SMALL", 12), pytest.param("BASE", 32, marks=pytest.mark.slow)])
+def test_logits_loss_and_gradients_equal_huggingface(size: str, length: int) -> None:
+    from tests.parity import pretraining
 
-
-def random_weights(network: AlbertPreTraining) -> dict[str, np.ndarray]:
-    random = np.random.RandomState(5)
-    weights = {}
-    for parameter in sorted(network.trainable_params(), key=lambda item: item.name):
-        centre = 1.0 if parameter.name.endswith("gamma") else 0.0
-        values = (centre + 0.05 * random.standard_normal(parameter.shape)).astype(np.float32)
-        parameter.set_data(Tensor(values))
-        weights[canonical_name(parameter.name)] = values
-    return weights
-
-
-def reference(config: NetworkConfig, weights: dict[str, np.ndarray], batch: list[np.ndarray]) -> dict:
-    settings = config.model_dump(include=set(transformers.AlbertConfig().to_dict()) - {"dtype", "torch_dtype"})
-    settings |= {"attn_implementation": "eager", "classifier_dropout_prob": 0.0}
-    network = transformers.AlbertForPreTraining(transformers.AlbertConfig(**settings))
-    parameters = dict(network.named_parameters())
-    assert {huggingface_name(name) for name in weights} == set(parameters)
-    with torch.no_grad():
-        for name, values in weights.items():
-            parameters[huggingface_name(name)].copy_(torch.from_numpy(values))
-    ids, mask, segments, order, positions, labels, kept = (torch.from_numpy(item) for item in batch[:7])
-    everywhere = torch.full(ids.shape, -100, dtype=torch.long)
-    for row, column in kept.nonzero().tolist():
-        everywhere[row, positions[row, column]] = int(labels[row, column])
-    output = network(
-        input_ids=ids.long(),
-        attention_mask=mask.long(),
-        token_type_ids=segments.long(),
-        labels=everywhere,
-        sentence_order_label=order.long().reshape(-1),
-    )
-    output.loss.backward()
-    rows = torch.arange(len(ids)).reshape(-1, 1)
-    return {
-        "loss": output.loss.item(),
-        "mlm": output.prediction_logits[rows, positions.long()].detach().numpy(),
-        "sop": output.sop_logits.detach().numpy(),
-        "gradients": {name: parameters[huggingface_name(name)].grad.numpy() for name in weights},
-    }
-
-
-@pytest.mark.parametrize(
-    ("config", "length"),
-    [pytest.param(SMALL, 12, id="small"), pytest.param(BASE, 32, id="base", marks=pytest.mark.slow)],
-)
-def test_logits_loss_and_gradients_equal_huggingface(config: NetworkConfig, length: int) -> None:
-    ms.set_context(mode=ms.GRAPH_MODE)
-    network = AlbertPreTraining(AlbertPreTrainingModel(config))
-    weights = random_weights(network)
-    batch = random_batch(config, rows=3, length=length, predictions=4)
-    expected = reference(config, weights, batch)
-    inputs = [Tensor(item) for item in batch]
-    mlm, sop = network.albert(*inputs[:3], inputs[4])
-    np.testing.assert_allclose(mlm.asnumpy(), expected["mlm"].reshape(mlm.shape), rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(sop.asnumpy(), expected["sop"], rtol=0, atol=TOLERANCE)
-    parameters = network.trainable_params()
-    (loss, figures), gradients = ms.value_and_grad(network, None, parameters, has_aux=True)(*inputs)
-    assert abs(float(loss.asnumpy()) - expected["loss"]) < TOLERANCE
-    assert abs(sum(float(part.asnumpy()) for part in figures[:2]) - expected["loss"]) < TOLERANCE
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        name = canonical_name(parameter.name)
-        np.testing.assert_allclose(gradient.asnumpy(), expected["gradients"][name], rtol=0, atol=TOLERANCE)
-        assert np.abs(expected["gradients"][name]).max() > 0 or name.endswith("key_layer.bias")
+    found = pretraining.pretraining_differences(getattr(pretraining, size), length)
+    assert max(found.values()) < TOLERANCE, found

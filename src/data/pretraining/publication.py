@@ -48,27 +48,13 @@ def publish_shards(
     Raises:
         OutputError: The output cannot be written; what was there before is still there.
     """
-    statistics = PretrainStatistics()
-    for shard in shards:
-        statistics.add(PretrainStatistics.from_dict(shard.statistics))
     try:
         files = [file for shard in shards for file in shard.files]
         if output_files:
             files = _dealt_out(run.folder, files, output_files)
-        manifest = PretrainManifest.model_validate(
-            {
-                **content,
-                "rows": statistics.instances,
-                "columns": describe_columns(plan.columns),
-                "max_seq_length": plan.settings.max_seq_length,
-                "max_predictions_per_seq": plan.settings.max_predictions_per_seq,
-                "files": [file.model_dump() for file in files],
-                "statistics": statistics.as_dict(),
-            }
-        )
-        manifest_name = run.manifest_path.name
-        write_json_atomic(run.folder / manifest_name, manifest.model_dump())
-        publish(run.folder, run.output_dir, [*(file.name for file in files), manifest_name], old)
+        manifest = _manifest(plan, shards, content, files)
+        write_json_atomic(run.folder / run.manifest_path.name, manifest.model_dump())
+        publish(run.folder, run.output_dir, [*(file.name for file in files), run.manifest_path.name], old)
         if plan.file_format == "tfrecord":
             rows = sum(read_pretrain_manifest(path).rows for path in find_manifests(run.output_dir))
             write_json_atomic(run.output_dir / SCHEMA_NAME, schema_json(plan.columns, rows))
@@ -76,6 +62,26 @@ def publish_shards(
     except OSError as error:
         raise output_error(error, run.output_dir) from error
     return manifest
+
+
+def _manifest(
+    plan: ShardPlan, shards: Sequence[ShardInfo], content: Mapping[str, Any], files: Sequence[ShardFile]
+) -> PretrainManifest:
+    """Return the manifest of the finished files."""
+    statistics = PretrainStatistics()
+    for shard in shards:
+        statistics.add(PretrainStatistics.from_dict(shard.statistics))
+    return PretrainManifest.model_validate(
+        {
+            **content,
+            "rows": statistics.instances,
+            "columns": describe_columns(plan.columns),
+            "max_seq_length": plan.settings.max_seq_length,
+            "max_predictions_per_seq": plan.settings.max_predictions_per_seq,
+            "files": [file.model_dump() for file in files],
+            "statistics": statistics.as_dict(),
+        }
+    )
 
 
 def _dealt_out(folder: Path, shards: Sequence[ShardFile], names: Sequence[str]) -> list[ShardFile]:

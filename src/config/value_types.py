@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator
 
+from src.common.glue_tasks import glue_task_name
+
 
 @dataclasses.dataclass(frozen=True)
 class Unavailable:
@@ -86,6 +88,10 @@ def _float_type_name(value: Any) -> Any:
     return value
 
 
+def _glue_name(value: Any) -> Any:
+    return (glue_task_name(value) or value) if isinstance(value, str) else value
+
+
 Int = Annotated[int, BeforeValidator(_whole_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 NULL_WORD = BeforeValidator(_null_word)
@@ -116,12 +122,7 @@ MetricName = Annotated[
     any_case(_METRICS, **{"": "auto", "acc": "accuracy", "spearman": "spearman_correlation"}),
 ]
 FileFormat = Annotated[Literal["MINDIR", "ONNX", "AIR"], any_case(("MINDIR", "ONNX", "AIR"))]
-GLUE_NAMES = ("CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX")
 TaskName = Annotated[
     Literal["", "CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX"],
-    any_case(
-        ("", *GLUE_NAMES),
-        **{name.lower().replace("-", ""): name for name in GLUE_NAMES},
-        mismnli="MNLI-mm",
-    ),
+    BeforeValidator(_glue_name),
 ]

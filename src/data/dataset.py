@@ -41,7 +41,9 @@ def update_rows(table: FinetuneTable, update: Sequence[MicroBatch], batch_size: 
     batch also where its parts hold unequal numbers of rows or labels.
     """
     batches = [table.batch(micro.indices, batch_size, micro.length) for micro in update]
-    normalizers = np.array([sum(_weight_of(batch, table.kind) for batch in batches)], dtype=np.float32)
+    weight = sum(_weight_of(batch, table.kind) for batch in batches)
+    # Rows without any labelled token add nothing to the loss: 0/1, not 0/0.
+    normalizers = np.array([max(1.0, weight)], dtype=np.float32)
     for batch in batches:
         yield (*(batch[name] for name in FINETUNE_COLUMNS), normalizers)
 

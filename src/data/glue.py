@@ -1,6 +1,6 @@
 """The tasks of the GLUE benchmark and their tab-separated files.
 
-Columns, labels and their order are those of google-research/albert's ``classifier_utils.py``. The files have no
+Columns are those of google-research/albert's ``classifier_utils.py``. The files have no
 quoting: a quotation mark is a character like any other.
 """
 
@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.common.errors import ConfigError, DataError
+from src.common.glue_tasks import GLUE_LABELS, glue_task_name
 from src.data.examples import CLASSIFICATION, REGRESSION, ExampleSplit, TextExample, shorten, with_label_presence
 from src.data.text_file import read_text_lines
 
-_BINARY = ("0", "1")
-_ENTAILMENT = ("entailment", "not_entailment")
-_INFERENCE = ("contradiction", "entailment", "neutral")
 _TRAIN_DEV_TEST = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
 _COLA_COLUMNS = ("source", "label", "mark", "sentence")
 
@@ -30,7 +28,6 @@ class GlueTask:
         folders: Names under which its folder is known, the usual one first.
         text_a: Name of the first text's column; ``text_b`` of the second, ``None`` for single texts.
         label: Name of the label's column.
-        labels: The classes in the order of their ids; empty for a score.
         files: File name of every split that the task has.
         headerless: Splits whose file has no header, with the names of its columns.
         bounds: Smallest and largest score.
@@ -43,12 +40,15 @@ class GlueTask:
     text_a: str
     text_b: str | None
     label: str
-    labels: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=lambda: _TRAIN_DEV_TEST)
     headerless: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
     drops_short_rows: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the classes in the order of their ids; empty for a score."""
+        return GLUE_LABELS[self.name]
 
     @property
     def kind(self) -> str:
@@ -67,48 +67,39 @@ GLUE_TASKS: tuple[GlueTask, ...] = (
         "sentence",
         None,
         "label",
-        _BINARY,
         headerless={"train": _COLA_COLUMNS, "dev": _COLA_COLUMNS},
     ),
-    GlueTask("SST-2", ("SST-2",), "sentence", None, "label", _BINARY, aliases=("sst2",)),
-    GlueTask("MRPC", ("MRPC",), "#1 String", "#2 String", "Quality", _BINARY),
-    GlueTask("STS-B", ("STS-B",), "sentence1", "sentence2", "score", (), aliases=("stsb",), bounds=(0.0, 5.0)),
-    GlueTask("QQP", ("QQP",), "question1", "question2", "is_duplicate", _BINARY, drops_short_rows=True),
-    GlueTask("MNLI", ("MNLI",), "sentence1", "sentence2", "gold_label", _INFERENCE, files=_mnli_files("matched")),
+    GlueTask("SST-2", ("SST-2",), "sentence", None, "label"),
+    GlueTask("MRPC", ("MRPC",), "#1 String", "#2 String", "Quality"),
+    GlueTask("STS-B", ("STS-B",), "sentence1", "sentence2", "score", bounds=(0.0, 5.0)),
+    GlueTask("QQP", ("QQP",), "question1", "question2", "is_duplicate", drops_short_rows=True),
+    GlueTask("MNLI", ("MNLI",), "sentence1", "sentence2", "gold_label", files=_mnli_files("matched")),
     GlueTask(
         "MNLI-mm",
         ("MNLI", "MNLI-mm"),
         "sentence1",
         "sentence2",
         "gold_label",
-        _INFERENCE,
         files=_mnli_files("mismatched"),
-        aliases=("mismnli", "mnlimm"),
     ),
-    GlueTask("QNLI", ("QNLI",), "question", "sentence", "label", _ENTAILMENT),
-    GlueTask("RTE", ("RTE",), "sentence1", "sentence2", "label", _ENTAILMENT),
-    GlueTask("WNLI", ("WNLI",), "sentence1", "sentence2", "label", _BINARY),
+    GlueTask("QNLI", ("QNLI",), "question", "sentence", "label"),
+    GlueTask("RTE", ("RTE",), "sentence1", "sentence2", "label"),
+    GlueTask("WNLI", ("WNLI",), "sentence1", "sentence2", "label"),
     GlueTask(
         "AX",
         ("diagnostic", "AX", "MNLI"),
         "sentence1",
         "sentence2",
         "label",
-        _INFERENCE,
         files={"test": "diagnostic.tsv"},
-        aliases=("diagnostic",),
     ),
 )
 
 
 def find_task(name: str) -> GlueTask | None:
-    """Return the task of that name in any case, with or without its hyphen; ``None`` when GLUE has no such task."""
-    wanted = name.lower().replace("_", "-")
-    for task in GLUE_TASKS:
-        known = {task.name.lower(), *task.aliases}
-        if wanted in known or wanted.replace("-", "") in known:
-            return task
-    return None
+    """Return the task of that name in any spelling (see ``glue_task_name``); ``None`` when GLUE has no such task."""
+    wanted = glue_task_name(name)
+    return next((task for task in GLUE_TASKS if task.name == wanted), None)
 
 
 def find_split_files(task: GlueTask, input_dir: Path) -> dict[str, Path]:

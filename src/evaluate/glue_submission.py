@@ -11,8 +11,8 @@ import numpy as np
 
 from src.common.errors import DataError
 from src.common.files import atomic_path
+from src.common.glue_tasks import GLUE_LABELS, glue_task_name
 from src.evaluate.scoring import class_ids, regression_scores
-from src.evaluate.task_metrics import glue_task_name
 
 LOGGER = logging.getLogger(__name__)
 
@@ -22,31 +22,25 @@ class Submission(NamedTuple):
 
     Attributes:
         file_name: Name of the file.
-        labels: Allowed predictions; empty for scores from 0 to 5.
         rows: Rows of the official test file; the site refuses any other number.
     """
 
     file_name: str
-    labels: frozenset[str]
     rows: int
 
 
-_BINARY = frozenset({"0", "1"})
-_TWO_WAY = frozenset({"entailment", "not_entailment"})
-_THREE_WAY = frozenset({"entailment", "neutral", "contradiction"})
-
 SUBMISSIONS = {
-    "CoLA": Submission("CoLA.tsv", _BINARY, 1063),
-    "SST-2": Submission("SST-2.tsv", _BINARY, 1821),
-    "MRPC": Submission("MRPC.tsv", _BINARY, 1725),
-    "STS-B": Submission("STS-B.tsv", frozenset(), 1379),
-    "QQP": Submission("QQP.tsv", _BINARY, 390965),
-    "MNLI": Submission("MNLI-m.tsv", _THREE_WAY, 9796),
-    "MNLI-mm": Submission("MNLI-mm.tsv", _THREE_WAY, 9847),
-    "QNLI": Submission("QNLI.tsv", _TWO_WAY, 5463),
-    "RTE": Submission("RTE.tsv", _TWO_WAY, 3000),
-    "WNLI": Submission("WNLI.tsv", _BINARY, 146),
-    "AX": Submission("AX.tsv", _THREE_WAY, 1104),
+    "CoLA": Submission("CoLA.tsv", 1063),
+    "SST-2": Submission("SST-2.tsv", 1821),
+    "MRPC": Submission("MRPC.tsv", 1725),
+    "STS-B": Submission("STS-B.tsv", 1379),
+    "QQP": Submission("QQP.tsv", 390965),
+    "MNLI": Submission("MNLI-m.tsv", 9796),
+    "MNLI-mm": Submission("MNLI-mm.tsv", 9847),
+    "QNLI": Submission("QNLI.tsv", 5463),
+    "RTE": Submission("RTE.tsv", 3000),
+    "WNLI": Submission("WNLI.tsv", 146),
+    "AX": Submission("AX.tsv", 1104),
 }
 
 _LOWEST_SCORE, _HIGHEST_SCORE = 0.0, 5.0
@@ -57,8 +51,8 @@ def submission_of(task_name: str) -> Submission | None:
     return SUBMISSIONS.get(glue_task_name(task_name))
 
 
-def _check_labels(task_name: str, wanted: frozenset[str], label_names: Sequence[str]) -> None:
-    if set(label_names) != wanted:
+def _check_labels(task_name: str, wanted: Sequence[str], label_names: Sequence[str]) -> None:
+    if set(label_names) != set(wanted):
         raise DataError(
             f"labels {sorted(label_names)} are not those of GLUE's {task_name}: {sorted(wanted)}",
             fix="predict with a model that was trained on this task",
@@ -84,8 +78,9 @@ def write_glue_submission(
     if submission is None:
         raise DataError(f"'{task_name}' is no GLUE task", fix=f"choose one of {', '.join(SUBMISSIONS)}")
     predictions: Iterable[str]
-    if submission.labels:
-        _check_labels(task_name, submission.labels, label_names)
+    wanted = GLUE_LABELS[glue_task_name(task_name)]
+    if wanted:
+        _check_labels(task_name, wanted, label_names)
         predictions = (label_names[i] for i in class_ids(outputs, len(label_names)))
     else:
         # Adding 0 turns -0.0 into 0.0.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from src.common.errors import ConfigError
+from src.common.glue_tasks import glue_task_of
 from src.evaluate.entity_f1 import are_entity_tags
 
 CLASSIFICATION = "classification"
@@ -48,16 +49,6 @@ _GLUE_METHODS = {
     "AX": ("mcc", "accuracy"),
 }
 
-_GLUE_SPELLINGS = {
-    "mismnli": "MNLI-mm",
-    "mnlimismatched": "MNLI-mm",
-    "mnlim": "MNLI",
-    "mnlimatched": "MNLI",
-    "diagnostic": "AX",
-    "sst": "SST-2",
-    "sts": "STS-B",
-}
-
 
 class TaskMetrics(NamedTuple):
     """The metrics of a task.
@@ -69,14 +60,6 @@ class TaskMetrics(NamedTuple):
 
     methods: tuple[str, ...]
     main: str
-
-
-def glue_task_name(name: str) -> str:
-    """Return GLUE's spelling of a task (``mismnli`` gives ``MNLI-mm``), or an empty string if it is none of GLUE's."""
-    key = re.sub(r"[^a-z0-9]", "", name.lower())
-    if key in _GLUE_SPELLINGS:
-        return _GLUE_SPELLINGS[key]
-    return next((task for task in _GLUE_METHODS if re.sub(r"[^a-z0-9]", "", task.lower()) == key), "")
 
 
 def canonical_method(name: str) -> str:
@@ -122,10 +105,10 @@ def check_method(method: str, kind: str, label_names: Sequence[str]) -> None:
 
 
 def _default_methods(kind: str, task_name: str, label_names: Sequence[str]) -> tuple[str, ...]:
-    """Return GLUE's metrics where the task is GLUE's and of that kind, else those of the kind."""
-    glue = _GLUE_METHODS.get(glue_task_name(task_name), ())
-    if glue and glue[0] in METHODS_OF_KIND[kind]:
-        return tuple(method for method in glue if method != "f1" or len(label_names) == 2)
+    """Return GLUE's metrics where name, kind and labels are those of a GLUE task, else those of the kind."""
+    glue = glue_task_of(task_name, kind, label_names)
+    if glue:
+        return _GLUE_METHODS[glue]
     if kind == CLASSIFICATION:
         return ("accuracy",)
     if kind == TOKEN_CLASSIFICATION and not are_entity_tags(label_names):
@@ -140,7 +123,7 @@ def metrics_for_task(
 
     Args:
         kind: classification, regression or token_classification.
-        task_name: Name of the task; GLUE's names bring GLUE's metrics.
+        task_name: Name of the task; GLUE's names bring GLUE's metrics, where the labels are GLUE's too.
         assessment_method: The user's main metric, in any spelling; empty or ``auto`` takes the task's own.
         label_names: Labels of the task; empty for regression.
 

@@ -55,6 +55,15 @@ def seed_everything(seed: int, *indices: int) -> None:
     ms.set_seed(child_seed(seed, "initialisation", *indices))
 
 
+def overflow_may_saturate() -> bool:
+    """Say whether the selected device may cut an overflow off at the largest number instead of making it infinite.
+
+    Some Ascend chips do (910A; 910B with ``MS_ASCEND_CHECK_OVERFLOW_MODE=SATURATION_MODE``), and tell of it only in a
+    status register. Which chip it is, MindSpore's ``amp.all_finite`` finds out.
+    """
+    return str(ms.get_context("device_target")) == "Ascend"
+
+
 def _select(device_target: str, device_id: int) -> None:
     """Select the device or explain why it cannot be had."""
     if device_id < 0:

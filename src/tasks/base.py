@@ -68,6 +68,10 @@ class Task(ABC):
     def summary(self) -> dict[str, Any]:
         """Return what the start-up summary says about the data and the head."""
 
+    def data_identity(self) -> dict[str, Any]:
+        """Return what decides which rows a step sees, as plain JSON: it must not change when a run is resumed."""
+        return {}
+
     @abstractmethod
     def steps_per_epoch(self) -> int:
         """Return the number of optimizer steps of an epoch."""

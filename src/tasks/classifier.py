@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mindspore import nn
 
 from src.common.errors import ConfigError
+from src.common.glue_tasks import glue_task_of
 from src.config.classifier import ClassifierConfig
 from src.config.load import LoadedConfig
 from src.config.sections import NetworkConfig
 from src.data.batching import BatchGeometry, plan_epoch, resolve_buckets, steps_per_epoch
 from src.data.dataset import TrainStart, train_dataset
 from src.data.table import FinetuneTable
-from src.evaluate.glue_submission import submission_of, write_glue_submission
+from src.evaluate.glue_submission import write_glue_submission
 from src.evaluate.predictions import write_predictions
 from src.evaluate.report import class_table, confusion_table, report_content, result_lines
 from src.evaluate.scoring import evaluate_predictions
@@ -25,9 +27,14 @@ from src.model.losses import AlbertCLS
 from src.tasks.assets import TaskDescription, check_trained_task, load_task_tokenizer, save_assets
 from src.tasks.base import Networks, Score, StepInfo, Task
 from src.tasks.classifier_data import ClassifierData, load_classifier_data
-from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference
+from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference, sentences_of
 from src.tasks.tag_predictions import write_tags
 from src.train.progress import EvaluationProgress
+
+
+def _joined(rows: Sequence[np.ndarray] | np.ndarray, sentences: list[list[int]]) -> list[np.ndarray]:
+    """Return one array a sentence: those of its rows, one after the other."""
+    return [np.concatenate([rows[place] for place in places]) for places in sentences]
 
 
 class ClassifierTask(Task):
@@ -102,6 +109,19 @@ class ClassifierTask(Task):
             "lengths": ", ".join(str(bucket) for bucket in self._buckets),
         }
 
+    def data_identity(self) -> dict[str, Any]:
+        """Return batches, order and rows of the training data."""
+        config, table = self._config, self._train_table()
+        return {
+            "train_batch_size": config.train_batch_size,
+            "accumulation_steps": config.accumulation_steps,
+            "bucket_list": list(self._buckets),
+            "train_data_shuffle": config.train_data_shuffle,
+            "seed": config.seed,
+            "train_rows": table.rows,
+            "train_sha256": [file.sha256 for file in table.manifest.files] if table.manifest else [],
+        }
+
     def steps_per_epoch(self) -> int:
         """Return the number of optimizer steps of an epoch."""
         return steps_per_epoch(self._train_table().lengths, self._geometry)
@@ -125,11 +145,16 @@ class ClassifierTask(Task):
         if table is None or table.label_ids is None:
             raise ValueError("evaluate() was called without evaluation data")
         outputs = self._run(inference, table, "evaluate", max_batches)
+        values, labels = outputs.values, labels_of(table, outputs.rows)
+        if self.data.kind == "token_classification":
+            # An entity may cross the end of a record.
+            sentences = sentences_of(table, outputs.rows)
+            values, labels = _joined(values, sentences), _joined(labels, sentences)
         result = evaluate_predictions(
             self.data.kind,
             self._metrics.methods,
-            outputs.values,
-            labels_of(table, outputs.rows),
+            values,
+            labels,
             self.data.labels,
             # A look at the first batches says nothing about the network.
             log_notes=not max_batches,
@@ -154,10 +179,9 @@ class ClassifierTask(Task):
             return write_tags(directory, table, outputs, self.data.labels, self._tokenizer)
         expected = None if table.label_ids is None else table.label_ids[outputs.rows]
         files = write_predictions(directory, self.data.kind, outputs.stacked(), self.data.labels, expected)
-        # The test rows' own name: a network trained on MNLI answers for MNLI-mm and AX too.
-        task_name = self._config.task_name or (table.manifest.task_name if table.manifest else "")
-        if submission_of(task_name):
-            files.append(write_glue_submission(directory, task_name, outputs.stacked(), self.data.labels))
+        glue = glue_task_of(self.data.test_name, self.data.kind, self.data.labels)
+        if glue:
+            files.append(write_glue_submission(directory, glue, outputs.stacked(), self.data.labels))
         return files
 
     def save_assets(self, directory: Path) -> None:

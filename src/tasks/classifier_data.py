@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.common.errors import ConfigError, DataError
+from src.common.glue_tasks import glue_task_name, glue_task_of
 from src.config.classifier import ClassifierConfig
 from src.config.sections import NetworkConfig
 from src.data.glue import find_task
@@ -25,6 +26,7 @@ class ClassifierData:
         kind: ``classification``, ``regression`` or ``token_classification``.
         labels: Class names in the order of their ids; empty for regression.
         task_name: GLUE's name of the task, the user's own, or empty.
+        test_name: As ``task_name``, of the test rows: a network trained on MNLI answers for MNLI-mm and AX too.
         tokenizer: What made the ids; ``None`` for records of other tools.
         length: Longest padded length that the tables need.
     """
@@ -35,6 +37,7 @@ class ClassifierData:
     kind: str
     labels: tuple[str, ...]
     task_name: str
+    test_name: str
     tokenizer: TokenizerInfo | None
     length: int
 
@@ -119,6 +122,20 @@ def _check_task_name(name: str, kind: str, named: tuple[str, ...]) -> None:
         raise ConfigError(what, "task_name", "leave it out: it is taken from the data")
 
 
+def _warn_of_own_tasks(names: Sequence[str], kind: str, labels: tuple[str, ...]) -> None:
+    """Say so when data bear the name of a GLUE task without being it."""
+    for name in dict.fromkeys(names):
+        if glue_task_name(name) and not glue_task_of(name, kind, labels):
+            logger.warning(
+                "the data are named %s, but are not those of GLUE's %s (%s%s): they are taken for a task of your own, "
+                "with the metrics of its kind and without a submission file",
+                name,
+                glue_task_name(name),
+                kind,
+                f" with the classes {', '.join(labels[:8])}" if labels else "",
+            )
+
+
 def load_classifier_data(config: ClassifierConfig, network: NetworkConfig) -> ClassifierData:
     """Read the splits that the run needs.
 
@@ -144,13 +161,18 @@ def load_classifier_data(config: ClassifierConfig, network: NetworkConfig) -> Cl
     manifests = [(table, table.manifest) for table in tables if table.manifest is not None]
     if manifests:
         _common([t for t, _ in manifests], "tokenizer's sha256", [m.tokenizer.sha256 for _, m in manifests])
+    labels = _labels(config, kind, tables[0].labels)
+    task_name = config.task_name or (manifests[0][1].task_name if manifests else "")
+    test_name = (test.manifest.task_name if test and test.manifest else "") or config.task_name
+    _warn_of_own_tasks((task_name, test_name), kind, labels)
     return ClassifierData(
         train,
         evaluation,
         test,
         kind,
-        _labels(config, kind, tables[0].labels),
-        config.task_name or (manifests[0][1].task_name if manifests else ""),
+        labels,
+        task_name,
+        test_name,
         manifests[0][1].tokenizer if manifests else None,
         max(table.max_seq_length for table in tables),
     )

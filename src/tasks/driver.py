@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import signal
@@ -13,7 +14,7 @@ import yaml
 
 from src.common.config_diff import diff_configs
 from src.common.environment import collect_environment
-from src.common.errors import CheckpointError
+from src.common.errors import CheckpointError, ConfigError
 from src.common.log import setup_logging
 from src.common.run_directory import RunDirectory, is_run_directory
 from src.config.load import LoadedConfig
@@ -25,7 +26,14 @@ from src.tasks.recorder import Recorder
 from src.tasks.results import finish, log_summary
 from src.tasks.trainer import Trainer
 from src.tasks.training_setup import TrainingSetup, build_training
-from src.tasks.weights_choice import best_or_latest_weights, refuse_used_folder
+from src.tasks.weights_choice import (
+    best_or_latest_weights,
+    check_identity,
+    check_same_folder,
+    checkpoint_folder,
+    hold_folder,
+    refuse_used_folder,
+)
 from src.train.checkpoint import CheckpointManager
 from src.train.checkpoint_files import CheckpointEntry
 
@@ -57,18 +65,25 @@ def run_task(make_task: Callable[[], Task], loaded: LoadedConfig[Any]) -> int:
     if values.do_train:
         return _train(task, loaded)
     checkpoint = Path(values.load_finetune_checkpoint_path)
+    directory = _results_directory(loaded, checkpoint)
     networks = task.build_networks()
     logger.info("%s", load_weights(networks.inference, checkpoint, what="all").summary())
-    finish(task, networks.inference, values, _results_directory(loaded, checkpoint))
+    finish(task, networks.inference, values, directory)
     return 0
 
 
 def _results_directory(loaded: LoadedConfig[Any], checkpoint: Path) -> Path:
     """Return where results without training go: ``run_dir``, else the run that the checkpoint belongs to."""
     owner = checkpoint.resolve().parent.parent
-    if not loaded.values.run_dir and is_run_directory(owner):
+    if loaded.values.run_dir:
+        return loaded.run_directory()
+    if is_run_directory(owner):
         return owner
-    return loaded.run_directory()
+    raise ConfigError(
+        f"{checkpoint} lies in no run directory, so there is no place for the results",
+        "run_dir",
+        "name a folder for them",
+    )
 
 
 def _dry_run(task: Task, loaded: LoadedConfig[Any]) -> int:
@@ -97,12 +112,18 @@ def _dry_run(task: Task, loaded: LoadedConfig[Any]) -> int:
 def _train(task: Task, loaded: LoadedConfig[Any]) -> int:
     """Train in a run directory, then score and predict with the best weights."""
     values = loaded.values
-    with RunDirectory.claim(loaded.run_directory(), resume=values.resume, overwrite=values.overwrite) as run:
-        folder = Path(values.save_finetune_checkpoint_path or run.checkpoints)
+    with (
+        RunDirectory.claim(loaded.run_directory(), resume=values.resume, overwrite=values.overwrite) as run,
+        contextlib.ExitStack() as locks,
+    ):
+        folder = checkpoint_folder(run, values.save_finetune_checkpoint_path)
+        locks.enter_context(hold_folder(folder, run))
         checkpoints = CheckpointManager(folder, task.checkpoint_prefix, values.save_checkpoint_num)
         resumed = _find_resumed(run, checkpoints, loaded)
         step = resumed.position.global_step if resumed else 0
         setup = build_training(task, loaded, step)
+        if resumed is not None:
+            check_identity(resumed, setup.settings.identity)
         log_summary(task, loaded, setup)
         _load_start(checkpoints, resumed, setup, values)
         if values.do_eval:
@@ -140,12 +161,14 @@ def _find_resumed(
         if not (loaded.values.overwrite and checkpoints.directory.resolve() == run.checkpoints.resolve()):
             refuse_used_folder(checkpoints)
         return None
+    check_same_folder(run, checkpoints)
     now = yaml.safe_load(loaded.to_yaml())
     for difference in diff_configs(run.previous_config or {}, now):
         if difference.key.split(".")[0] not in _FREE_KEYS:
             logger.warning("the resumed run had another setting: %s", difference)
     found = checkpoints.latest()
     if found is None:
+        refuse_used_folder(checkpoints)
         if not (loaded.values.from_scratch or loaded.values.load_pretrain_checkpoint_path):
             raise CheckpointError(
                 "the run has no checkpoint yet",
@@ -172,10 +195,8 @@ def _fit(
     task: Task, setup: TrainingSetup, checkpoints: CheckpointManager, run: RunDirectory, resumed_step: int | None
 ) -> int:
     """Train to the end; return the number of the signal that ended it early, or 0."""
-    recorder = Recorder(run, setup.settings.total_steps, task.steps_per_epoch(), resumed_step, task.loss_unit)
-    try:
+    with Recorder(run, setup.settings.total_steps, task.steps_per_epoch(), resumed_step, task.loss_unit) as recorder:
         trainer = Trainer(task, setup.networks, setup.step_cell, setup.settings, checkpoints, recorder)
-        return trainer.fit(resumed_step or 0)
-    finally:
+        stopped_by = trainer.fit(resumed_step or 0)
         recorder.draw()
-        recorder.close()
+    return stopped_by

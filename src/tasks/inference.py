@@ -39,6 +39,26 @@ def labels_of(table: FinetuneTable, rows: np.ndarray) -> np.ndarray | list[np.nd
     return [table.label_ids[table.offsets[row] : table.offsets[row + 1]] for row in rows]
 
 
+def sentences_of(table: FinetuneTable, rows: np.ndarray) -> list[list[int]]:
+    """Return, sentence by sentence, the places in ``rows`` of its records: the converter may part a sentence.
+
+    Only records that follow one another are joined: where a plan left out a record, what continues it begins anew.
+    Without the list of continued rows in the manifest every record is a sentence.
+
+    Args:
+        table: The rows.
+        rows: int64 [rows], ascending row numbers in the table.
+    """
+    continued = frozenset(table.manifest.settings.get("continued_rows", ()) if table.manifest else ())
+    sentences: list[list[int]] = []
+    for place, row in enumerate(rows.tolist()):
+        if row in continued and place and rows[place - 1] == row - 1:
+            sentences[-1].append(place)
+        else:
+            sentences.append([place])
+    return sentences
+
+
 def evaluation_plan(
     table: FinetuneTable,
     batch_size: int,
@@ -85,7 +105,8 @@ def run_inference(
         result = network(*tensors).asnumpy()
         for place, row in enumerate(micro.indices):
             value = result[place]
-            values[int(row)] = value[: lengths[row]] if value.ndim == 2 else value
+            # A view would keep the outputs of the whole batch, padding included.
+            values[int(row)] = (value[: lengths[row]] if value.ndim == 2 else value).copy()
         if on_batch is not None:
             on_batch(len(values))
     rows = np.array(sorted(values), dtype=np.int64)

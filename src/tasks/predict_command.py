@@ -148,9 +148,10 @@ def _load(options: argparse.Namespace) -> TextClassifier:
 
     from src.runtime.device import setup_device
     from src.tasks.predictor import TextClassifier
-    from src.tasks.weights_choice import best_or_latest_weights
+    from src.tasks.weights_choice import best_or_latest_weights, checkpoint_folder
 
-    checkpoint = options.checkpoint or best_or_latest_weights(run.checkpoints, "classifier")
+    folder = checkpoint_folder(run, str((run.previous_config or {}).get("save_finetune_checkpoint_path") or ""))
+    checkpoint = options.checkpoint or best_or_latest_weights(folder, "classifier")
     setup_device(options.device_target, device_id=0, seed=0)
     return TextClassifier(description, tokenizer, checkpoint)
 

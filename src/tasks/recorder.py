@@ -69,3 +69,11 @@ class Recorder:
         """End the bar and close the files."""
         self._progress.close()
         self._log.close()
+
+    def __enter__(self) -> Recorder:
+        """Return the recorder."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the bar and close the files."""
+        self.close()

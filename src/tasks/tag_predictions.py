@@ -9,7 +9,7 @@ import numpy as np
 from src.data.table import FinetuneTable
 from src.data.tokenization import Tokenizer
 from src.evaluate.predictions import write_tag_predictions
-from src.tasks.inference import Outputs
+from src.tasks.inference import Outputs, sentences_of
 
 _WORD_MARKS = ("▁", "##")
 
@@ -25,11 +25,6 @@ def _word_starts(table: FinetuneTable, row: int, pieces: list[str], tokenizer: T
         return [int(i) for i in np.flatnonzero(table.label_ids[first:last] >= 0)]
     inner = range(1, len(pieces) - 1)
     return [i for i in inner if i == 1 or tokenizer.is_start_piece(pieces[i])]
-
-
-def _continued_rows(table: FinetuneTable) -> frozenset[int]:
-    """Return the rows that go on with the sentence of the row before, as far as the manifest knows."""
-    return frozenset(table.manifest.settings.get("continued_rows", ()) if table.manifest else ())
 
 
 def _text_of(pieces: list[str]) -> str:
@@ -55,26 +50,27 @@ def write_tags(
         tokenizer: The one that made the rows.
     """
     words: list[list[str]] = []
-    logits: list[list[np.ndarray]] = []
+    logits: list[np.ndarray] = []
     expected: list[list[str]] = []
-    continued = _continued_rows(table)
-    for row, values in zip(outputs.rows, outputs.values, strict=True):
-        first, last = int(table.offsets[row]), int(table.offsets[row + 1])
-        pieces = tokenizer.ids_to_tokens(table.token_ids[first:last].tolist())
-        starts = _word_starts(table, int(row), pieces, tokenizer)
-        ends = [*starts[1:], len(pieces) - 1]
-        if int(row) not in continued or not words:
-            words.append([])
-            logits.append([])
-            expected.append([])
-        words[-1] += [_text_of(pieces[start:end]) for start, end in zip(starts, ends, strict=True)]
-        logits[-1].append(values[starts])
-        if table.label_ids is not None:
-            expected[-1] += [labels[table.label_ids[first + start]] for start in starts]
+    for places in sentences_of(table, outputs.rows):
+        words.append([])
+        expected.append([])
+        parts: list[np.ndarray] = []
+        for place in places:
+            row = int(outputs.rows[place])
+            first, last = int(table.offsets[row]), int(table.offsets[row + 1])
+            pieces = tokenizer.ids_to_tokens(table.token_ids[first:last].tolist())
+            starts = _word_starts(table, row, pieces, tokenizer)
+            ends = [*starts[1:], len(pieces) - 1]
+            words[-1] += [_text_of(pieces[start:end]) for start, end in zip(starts, ends, strict=True)]
+            parts.append(outputs.values[place][starts])
+            if table.label_ids is not None:
+                expected[-1] += [labels[table.label_ids[first + start]] for start in starts]
+        logits.append(np.concatenate(parts))
     return write_tag_predictions(
         directory,
         words,
-        [np.concatenate(parts) for parts in logits],
+        logits,
         labels,
         expected if table.label_ids is not None else None,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from mindspore import nn
 
-from src.common.errors import TrainingError
+from src.common.errors import CheckpointError, TrainingError
 from src.data.dataset import TrainStart
 from src.evaluate.task_metrics import is_better
 from src.tasks.base import Networks, Score, Task
@@ -18,6 +20,8 @@ from src.tasks.stop_signal import StopSignal
 from src.train.checkpoint import CheckpointManager
 from src.train.checkpoint_files import Metric, TrainPosition
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -25,13 +29,14 @@ class TrainSettings:
 
     Attributes:
         epochs: Passes over the data.
-        total_steps: Optimizer steps of the whole training; less than the epochs' steps ends it earlier.
+        total_steps: Optimizer steps of the whole training; ``epochs`` is made to hold them.
         log_steps: Steps between log lines.
         eval_steps: Steps between evaluations; 0 evaluates at the end of each epoch.
         save_steps: Steps between checkpoints; 0 saves at the end of each epoch.
         accumulation_steps: Micro-batches of a step.
         stop_on_overflow: True where the loss is not scaled, so that a non-finite gradient is never normal.
         evaluate: Whether there is evaluation data.
+        identity: What must stay the same for a checkpoint to be gone on with; it is stored in each.
     """
 
     epochs: int
@@ -42,6 +47,7 @@ class TrainSettings:
     accumulation_steps: int
     stop_on_overflow: bool
     evaluate: bool
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -149,18 +155,33 @@ class Trainer:
     def _position(self, step: int) -> TrainPosition:
         """Return the position after ``step`` steps; an epoch's last step belongs to that epoch."""
         epoch, step_in_epoch = divmod(step - 1, self._steps_per_epoch)
-        return TrainPosition(epoch=epoch + 1, step_in_epoch=step_in_epoch + 1, global_step=step)
+        extra = dict(self._settings.identity)
+        return TrainPosition(epoch=epoch + 1, step_in_epoch=step_in_epoch + 1, global_step=step, extra=extra)
 
     def _save(self, step: int) -> None:
         self._checkpoints.save(self._networks.inference, self._step_cell, self._position(step))
 
+    def _best_value(self, name: str) -> float | None:
+        """Return the best value of the metric ``name`` so far; ``None`` where there is none to compare with."""
+        try:
+            best = self._checkpoints.best()
+        except CheckpointError as error:
+            logger.warning("%s; the next evaluation counts as the best", error)
+            return None
+        if best is None:
+            return None
+        if best.metric.name != name:
+            logger.warning("the best weights so far were chosen by %s, from now on %s decides", best.metric.name, name)
+            return None
+        return best.metric.value
+
     def _evaluate(self, step: int) -> None:
         """Score the network and keep it when it is the best so far."""
         score: Score = self._task.evaluate(self._networks.inference)
-        self._recorder.evaluation(step, score)
-        best = self._checkpoints.best()
-        if is_better(score.value, best.metric.value if best else None):
+        if is_better(score.value, self._best_value(score.name)):
             metric = Metric(name=score.name, value=score.value)
             self._checkpoints.save_best(self._networks.inference, self._position(step), metric)
+        # The record comes last: a run that dies before it evaluates this step again and misses no best weights.
+        self._recorder.evaluation(step, score)
         self._recorder.draw()
         self._networks.loss.set_train(True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.config.load import LoadedConfig
-from src.runtime.device import seed_everything
+from src.runtime.device import overflow_may_saturate, seed_everything
 from src.tasks.base import Networks, Task
 from src.tasks.trainer import TrainSettings
 from src.train.cell import TrainStepCell
@@ -43,6 +43,11 @@ def train_settings(task: Task, values: Any) -> TrainSettings:
         accumulation_steps=values.accumulation_steps,
         stop_on_overflow=not values.enable_lossscale,
         evaluate=values.do_eval,
+        identity={
+            **task.data_identity(),
+            "optimizer": values.optimizer_name(),
+            "enable_lossscale": bool(values.enable_lossscale),
+        },
     )
 
 
@@ -59,6 +64,11 @@ def build_training(task: Task, loaded: LoadedConfig[Any], start_step: int) -> Tr
     config = loaded.optimizer(settings.total_steps)
     optimizer = build_optimizer(networks.loss, config, settings.total_steps)
     step_cell = TrainStepCell(
-        networks.loss, optimizer, loaded.loss_scale(), values.max_grad_norm, values.accumulation_steps
+        networks.loss,
+        optimizer,
+        loaded.loss_scale(),
+        values.max_grad_norm,
+        values.accumulation_steps,
+        saturating=overflow_may_saturate(),
     )
     return TrainingSetup(networks, step_cell, settings, describe_groups(networks.loss, config))

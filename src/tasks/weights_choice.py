@@ -1,12 +1,19 @@
-"""Which weights of a run to use, and whether a folder is free for a new run's checkpoints."""
+"""Where a run keeps its checkpoints, which of them to use, and whether going on with them is right."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from src.common.errors import CheckpointError, OutputError
+from src.common.errors import CheckpointError, ConfigError, OutputError
+from src.common.files import make_directory
+from src.common.run_directory import RunDirectory
+from src.common.run_lock import RunLock
 from src.train.checkpoint import CheckpointManager
+from src.train.checkpoint_files import CheckpointEntry
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +36,59 @@ def best_or_latest_weights(directory: Path, prefix: str) -> Path:
     return directory / found.weights.name
 
 
+def checkpoint_folder(run: RunDirectory, save_path: str) -> Path:
+    """Return where a run keeps its checkpoints: its own folder, unless ``save_finetune_checkpoint_path`` names one."""
+    return Path(save_path) if save_path else run.checkpoints
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path, run: RunDirectory) -> Iterator[None]:
+    """Keep other runs out of a checkpoint folder that lies outside of the run directory, whose lock covers the rest.
+
+    Raises:
+        OutputError: Another run is using it, or it cannot be written.
+    """
+    if folder.resolve() == run.checkpoints.resolve():
+        yield
+        return
+    lock = RunLock(make_directory(folder))
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def refuse_used_folder(manager: CheckpointManager) -> None:
-    """Raise ``OutputError`` when a folder for a new run's checkpoints holds those of another run."""
-    if manager.best() is not None or manager.latest() is not None:
+    """Raise ``OutputError`` when a folder for a run that begins at step 0 holds checkpoints."""
+    if any(manager.directory.glob(f"{manager.prefix}-*.ckpt")):
         raise OutputError(
-            "the folder holds the checkpoints of another run",
+            "the folder holds checkpoints that are not this run's",
             str(manager.directory),
-            "choose another save_finetune_checkpoint_path",
+            "move them away, or choose another folder",
+        )
+
+
+def check_same_folder(run: RunDirectory, manager: CheckpointManager) -> None:
+    """Raise ``ConfigError`` when a resumed run kept its checkpoints in another folder than now."""
+    earlier = checkpoint_folder(run, str((run.previous_config or {}).get("save_finetune_checkpoint_path") or ""))
+    if earlier.resolve() != manager.directory.resolve():
+        raise ConfigError(
+            f"the run that is resumed keeps its checkpoints in {earlier}",
+            "save_finetune_checkpoint_path",
+            "name that folder",
+        )
+
+
+def check_identity(checkpoint: CheckpointEntry, identity: Mapping[str, Any]) -> None:
+    """Raise ``CheckpointError`` when a checkpoint was made with settings that going on cannot change."""
+    stored = checkpoint.position.extra
+    different = [
+        f"{key} was {stored[key]}, is {value}" for key, value in identity.items() if stored.get(key, value) != value
+    ]
+    if different:
+        raise CheckpointError(
+            f"the run was started with other settings: {'; '.join(different)}",
+            checkpoint.weights.name,
+            "resume with the earlier ones, or start a new run from its weights",
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 
 from src.common.errors import ConfigError
 from src.config.sections import LossScaleConfig
@@ -31,6 +31,8 @@ class TrainStepCell(nn.Cell):
         max_grad_norm: Largest global norm of the gradients; 0 does not clip.
         accumulation_steps: Micro-batches per update.
         distributed: Sum normalizers, gradients, loss and figures over all processes.
+        saturating: The device may cut an overflow off at the largest number, which no gradient shows afterwards
+            (``overflow_may_saturate`` of ``src/runtime/device.py``): ask the device too.
 
     Raises:
         ConfigError: ``accumulation_steps`` or ``max_grad_norm`` is out of range.
@@ -44,6 +46,7 @@ class TrainStepCell(nn.Cell):
         max_grad_norm: float,
         accumulation_steps: int = 1,
         distributed: bool = False,
+        saturating: bool = False,
     ) -> None:
         # Without auto_prefix the parameters keep the names that the network gave them.
         super().__init__(auto_prefix=False)
@@ -59,12 +62,17 @@ class TrainStepCell(nn.Cell):
         self.max_grad_norm = float(max_grad_norm)
         self.accumulation_steps = accumulation_steps
         self.distributed = distributed
+        self.saturating = saturating
         self.output_names = ("loss", "grad_norm", "learning_rate", "loss_scale", "overflow", *network.figure_names)
         self.value_and_grad = ops.value_and_grad(self.scaled_loss, None, self.weights, has_aux=True)
         if accumulation_steps > 1:
             self.gradient_sums = _zero_sums(self.weights)
             self.loss_sum = Parameter(Tensor(0.0, ms.float32), name="accumulated_loss", requires_grad=False)
             self.micro_batches = Parameter(Tensor(0, ms.int32), name="accumulated_micro_batches", requires_grad=False)
+            if saturating:
+                self.overflow_sum = Parameter(
+                    Tensor(0.0, ms.float32), name="accumulated_overflows", requires_grad=False
+                )
         if distributed:
             self.all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
 
@@ -94,12 +102,14 @@ class TrainStepCell(nn.Cell):
         scale = self.loss_scale()
         learning_rate = self.optimizer.get_lr()
         (_, loss, figures), gradients = self.value_and_grad(scale, *inputs)
+        # Right behind the backward pass: the device's flag tells of all that it computed since it was last asked.
+        overflows = self.count_overflows(gradients) if self.saturating else None
         if self.distributed:
             loss, figures = self.sum_over_processes(loss, figures)
         if self.accumulation_steps == 1:
-            norm, finite = self.update(loss, gradients, scale)
+            norm, finite = self.update(loss, gradients, scale, overflows)
         else:
-            norm, finite = self.accumulate(loss, gradients, scale)
+            norm, finite = self.accumulate(loss, gradients, scale, overflows)
         return (loss, norm, learning_rate, scale, ops.logical_not(finite), *figures)
 
     def scaled_loss(self, scale: Tensor, *inputs: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
@@ -107,6 +117,17 @@ class TrainStepCell(nn.Cell):
         loss, figures = self.network(*inputs)
         loss = ops.cast(loss, ms.float32)
         return loss * scale, loss, figures
+
+    def all_finite(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Ask the device whether the pass that gave ``gradients`` stayed in range, bool[].
+
+        MindSpore reads and clears the status register of a chip that saturates, and tests the values elsewhere.
+        """
+        return amp.all_finite(gradients)
+
+    def count_overflows(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Return 1 where this process's micro-batch overflowed, else 0; float32[]."""
+        return ops.cast(ops.logical_not(self.all_finite(gradients)), ms.float32)
 
     def sum_over_processes(self, loss: Tensor, figures: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Sum loss and figures over the processes, in one message."""
@@ -116,16 +137,21 @@ class TrainStepCell(nn.Cell):
             sums = (*sums, total[index + 1])
         return total[0], sums
 
-    def accumulate(self, loss: Tensor, gradients: tuple[Tensor, ...], scale: Tensor) -> tuple[Tensor, Tensor]:
+    def accumulate(
+        self, loss: Tensor, gradients: tuple[Tensor, ...], scale: Tensor, overflows: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Add to the running sums; with the last micro-batch update and clear them. Return (norm, finite)."""
         for index in range(len(self.weights)):
             ops.assign_add(self.gradient_sums[index], ops.cast(gradients[index], ms.float32))
         ops.assign_add(self.loss_sum, loss)
         ops.assign_add(self.micro_batches, ops.ones_like(self.micro_batches))
+        if self.saturating:
+            ops.assign_add(self.overflow_sum, overflows)
+            overflows = self.overflow_sum
         norm = ops.zeros((), ms.float32)
         finite = ops.ones((), ms.bool_)
         if self.micro_batches >= self.accumulation_steps:
-            norm, finite = self.update(self.loss_sum, self.gradient_sums, scale)
+            norm, finite = self.update(self.loss_sum, self.gradient_sums, scale, overflows)
             self.clear_sums()
         return norm, finite
 
@@ -135,8 +161,12 @@ class TrainStepCell(nn.Cell):
             ops.assign(self.gradient_sums[index], ops.zeros_like(self.gradient_sums[index]))
         ops.assign(self.loss_sum, ops.zeros_like(self.loss_sum))
         ops.assign(self.micro_batches, ops.zeros_like(self.micro_batches))
+        if self.saturating:
+            ops.assign(self.overflow_sum, ops.zeros_like(self.overflow_sum))
 
-    def update(self, loss: Tensor, gradients: tuple[Tensor, ...], scale: Tensor) -> tuple[Tensor, Tensor]:
+    def update(
+        self, loss: Tensor, gradients: tuple[Tensor, ...], scale: Tensor, overflows: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Reduce, unscale, check, clip and apply the gradients of the scaled loss. Return (norm, finite)."""
         unscaled: tuple[Tensor, ...] = ()
         squares = ops.zeros((), ms.float32)
@@ -151,6 +181,9 @@ class TrainStepCell(nn.Cell):
         norm = ops.sqrt(squares)
         # A sum of squares is finite only where every gradient is: one test instead of one per tensor.
         finite = ops.logical_and(ops.isfinite(norm), ops.isfinite(loss))
+        if self.saturating:
+            total = self.all_reduce(overflows) if self.distributed else overflows
+            finite = ops.logical_and(finite, total < 1.0)
         if finite:
             self.optimizer(self.clip(unscaled, norm))
         if self.loss_scale.enabled:

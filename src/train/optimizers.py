@@ -1,7 +1,8 @@
 """AdamWeightDecay, Lamb and Momentum with decay and no-decay groups, as the reference defines them.
 
 AdamWeightDecay and Lamb follow google-research/albert (``optimization.py``, ``lamb_optimizer.py``): decoupled weight
-decay and no bias correction. ``nn.Lamb`` corrects the bias and does not run on a CPU, so Lamb is written out here.
+decay and no bias correction. ``nn.Lamb`` corrects the bias and does not run on a CPU, and ``nn.Momentum`` takes no
+float16 parameters, so both are written out here.
 The gradients are expected unscaled and clipped (see ``src/train/cell.py``).
 """
 
@@ -76,39 +77,20 @@ def build_optimizer(network: nn.Cell, config: OptimizerConfig, train_steps: int)
         return AdamWeightDecay(parameters, schedule, config)
     if config.name == "Lamb":
         return Lamb(parameters, schedule, config)
-    return _build_momentum(network, schedule, config)
+    return Momentum(parameters, schedule, config)
 
 
-def _build_momentum(network: nn.Cell, schedule: LearningRate, config: OptimizerConfig) -> nn.Optimizer:
-    """Build ``nn.Momentum``: v = momentum * v + (g + weight_decay * w); w -= learning_rate * v.
-
-    Its weight decay is added to the gradient (L2), as MindSpore defines it, not decoupled.
-    """
-    parameters = network.trainable_params()
-    groups = []
-    for group in describe_groups(network, config):
-        members = [item for item in parameters if item.name in group.names]
-        if members:
-            groups.append({"params": members, "weight_decay": group.weight_decay})
-    return nn.Momentum([*groups, {"order_params": parameters}], schedule, config.momentum)
-
-
-class _MomentsOptimizer(nn.Optimizer):
-    """Hold the first and second moments, in float32 whatever the type of the parameter.
+class _Float32Optimizer(nn.Optimizer):
+    """Count the updates and compute them in float32 whatever the type of the parameter.
 
     Args:
         parameters: The parameters to train.
         schedule: The learning rate.
-        config: Betas, epsilon, weight decay and its filter.
+        config: Weight decay and its filter.
     """
 
     def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
         super().__init__(schedule, parameters)
-        self.beta1 = config.beta1
-        self.beta2 = config.beta2
-        self.eps = config.eps
-        self.moments1 = _float32_zeros_like(parameters, "adam_m")
-        self.moments2 = _float32_zeros_like(parameters, "adam_v")
         self.decays = tuple(is_decayed(item.name, config.decay_filter) for item in parameters)
         # Plain floats, not parameter groups of the base class: those reach the graph as Tensors, and an update
         # function that is registered for numbers is then silently skipped.
@@ -118,6 +100,29 @@ class _MomentsOptimizer(nn.Optimizer):
         """Return the learning rate of this update and count it."""
         learning_rate = self.get_lr()
         return ops.depend(learning_rate, self.assignadd(self.global_step, self.global_step_increase_tensor))
+
+    def subtract(self, index: int, step: Tensor) -> None:
+        """Subtract the float32 ``step`` from parameter ``index``, in float32, and round once."""
+        parameter = self.parameters[index]
+        ops.assign(parameter, ops.cast(ops.cast(parameter, ms.float32) - step, parameter.dtype))
+
+
+class _MomentsOptimizer(_Float32Optimizer):
+    """Hold the first and second moments, in float32.
+
+    Args:
+        parameters: The parameters to train.
+        schedule: The learning rate.
+        config: Betas, epsilon, weight decay and its filter.
+    """
+
+    def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
+        super().__init__(parameters, schedule, config)
+        self.beta1 = config.beta1
+        self.beta2 = config.beta2
+        self.eps = config.eps
+        self.moments1 = _float32_zeros_like(parameters, "adam_m")
+        self.moments2 = _float32_zeros_like(parameters, "adam_v")
 
     def update_moments(self, index: int, gradient: Tensor) -> Tensor:
         """Update both moments of parameter ``index``; return its direction m / (sqrt(v) + eps) + decay * w."""
@@ -130,11 +135,6 @@ class _MomentsOptimizer(nn.Optimizer):
         ops.assign(self.moments1[index], moment1)
         ops.assign(self.moments2[index], moment2)
         return direction
-
-    def subtract(self, index: int, step: Tensor) -> None:
-        """Subtract the float32 ``step`` from parameter ``index``, in float32, and round once."""
-        parameter = self.parameters[index]
-        ops.assign(parameter, ops.cast(ops.cast(parameter, ms.float32) - step, parameter.dtype))
 
 
 class AdamWeightDecay(_MomentsOptimizer):
@@ -203,6 +203,35 @@ class Lamb(_MomentsOptimizer):
         both = ops.logical_and(weight_norm > 0.0, direction_norm > 0.0)
         one = ops.ones_like(weight_norm)
         return ops.select(both, weight_norm / ops.select(both, direction_norm, one), one)
+
+
+class Momentum(_Float32Optimizer):
+    """Gradient descent with momentum: v = momentum * v + (g + weight_decay * w); w -= learning_rate * v.
+
+    Its weight decay is added to the gradient (L2), as in MindSpore's ``nn.Momentum``, not decoupled.
+
+    Args:
+        parameters: The parameters to train.
+        schedule: The learning rate.
+        config: Momentum, weight decay and its filter.
+    """
+
+    def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
+        super().__init__(parameters, schedule, config)
+        self.momentum = config.momentum
+        self.moments = _float32_zeros_like(parameters, "moments")
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Update every parameter with its gradient; return the learning rate used, float32[]."""
+        learning_rate = self.next_step()
+        for index in range(self.param_length):
+            gradient = ops.cast(gradients[index], ms.float32)
+            if self.weight_decays[index] > 0.0:
+                gradient = gradient + self.weight_decays[index] * ops.cast(self.parameters[index], ms.float32)
+            moment = self.momentum * self.moments[index] + gradient
+            ops.assign(self.moments[index], moment)
+            self.subtract(index, learning_rate * moment)
+        return learning_rate
 
 
 def _float32_zeros_like(parameters: list[Parameter], prefix: str) -> ParameterTuple:

@@ -12,7 +12,7 @@ from mindspore import nn
 
 from src.common.errors import DeviceError
 from src.runtime import device
-from src.runtime.device import seed_everything, setup_device
+from src.runtime.device import overflow_may_saturate, seed_everything, setup_device
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +38,12 @@ def test_seed_gives_the_initialisation() -> None:
     assert (weights(5) == first).all()
     assert not (weights(6) == first).any()
     assert not (weights(5, 100) == first).any()
+
+
+@pytest.mark.parametrize(("target", "expected"), [("CPU", False), ("GPU", False), ("Ascend", True)])
+def test_overflow_may_saturate_on_ascend_alone(monkeypatch: pytest.MonkeyPatch, target: str, expected: bool) -> None:
+    monkeypatch.setattr(device.ms, "get_context", {"device_target": target}.__getitem__)
+    assert overflow_may_saturate() is expected
 
 
 def test_unknown_target() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from src.common.errors import TrainingError
+from src.common.errors import CheckpointError, TrainingError
 from src.data.dataset import TrainStart
 from src.tasks.base import Networks, Score, StepInfo
 from src.tasks.trainer import Trainer, TrainSettings
@@ -130,11 +130,58 @@ def test_saves_before_it_evaluates_and_keeps_the_best() -> None:
     assert [event for event in world.events if event[0] != "log"] == [
         ("start", 0, 0),
         ("save", 4, 1, 4),
-        ("evaluate", 4),
         ("best", 4, 0.7),
+        ("evaluate", 4),
         ("save", 8, 2, 4),
         ("evaluate", 8),
     ]
+
+
+def test_a_run_that_dies_while_it_saves_the_best_saves_it_when_it_goes_on() -> None:
+    world = World(scores={4: 0.7, 8: 0.9})
+    save_best = world.save_best
+
+    def die(network: Any, position: TrainPosition, metric: Metric) -> None:
+        if position.global_step == 8:
+            raise KeyboardInterrupt
+        save_best(network, position, metric)
+
+    world.save_best = die  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        world.fit()
+    world.save_best = save_best  # type: ignore[method-assign]
+    assert world.fit(8) == 0
+    assert world.best_entry.metric.value == 0.9
+
+
+def test_values_of_another_metric_are_not_compared(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(scores={4: 0.1, 8: 0.05})
+    world.best_entry = SimpleNamespace(metric=Metric(name="mcc", value=0.9))
+    assert world.fit() == 0
+    assert world.named("best") == [(4, 0.1)]
+    assert "chosen by mcc, from now on accuracy decides" in caplog.text
+
+
+def test_damaged_best_weights_are_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(scores={4: 0.4})
+
+    def damaged() -> Any:
+        if world.best_entry is None:
+            raise CheckpointError("damaged best checkpoint")
+        return world.best_entry
+
+    world.best = damaged  # type: ignore[method-assign]
+    assert world.fit() == 0
+    assert world.named("best") == [(4, 0.4), (8, 0.5)]
+    assert "damaged best checkpoint" in caplog.text
+
+
+def test_checkpoints_hold_what_must_not_change() -> None:
+    world = World(replace(SETTINGS, identity={"seed": 3}))
+    positions: list[TrainPosition] = []
+    world.save = lambda network, cell, position: positions.append(position)  # type: ignore[method-assign]
+    world.fit()
+    assert [position.extra for position in positions] == [{"seed": 3}, {"seed": 3}]
 
 
 def test_log_lines_hold_the_mean_of_their_steps() -> None:

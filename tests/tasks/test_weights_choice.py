@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 from mindspore import nn
 
-from src.common.errors import CheckpointError, OutputError
+from src.common.errors import CheckpointError, ConfigError, OutputError
+from src.common.run_directory import RunDirectory
 from src.config.sections import LossScaleConfig, OptimizerConfig
-from src.tasks.weights_choice import best_or_latest_weights, refuse_used_folder
+from src.tasks.weights_choice import (
+    best_or_latest_weights,
+    check_identity,
+    check_same_folder,
+    checkpoint_folder,
+    hold_folder,
+    refuse_used_folder,
+)
 from src.train.cell import TrainStepCell
 from src.train.checkpoint import CheckpointManager
-from src.train.checkpoint_files import Metric, TrainPosition
+from src.train.checkpoint_files import CheckpointEntry, FileRecord, Metric, TrainPosition
 from src.train.optimizers import build_optimizer
 
 
@@ -68,6 +78,39 @@ def test_no_weights(tmp_path: Path) -> None:
 def test_folders_of_new_runs_are_empty(manager: CheckpointManager, tmp_path: Path) -> None:
     refuse_used_folder(manager)
     save(manager, 1)
-    with pytest.raises(OutputError, match="another run") as caught:
+    with pytest.raises(OutputError, match="not this run's") as caught:
         refuse_used_folder(manager)
     assert caught.value.where == str(tmp_path)
+    # Files that no manifest names are somebody's too.
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(OutputError, match="not this run's"):
+        refuse_used_folder(manager)
+
+
+def test_a_folder_outside_of_the_run_is_held_by_one_run(tmp_path: Path) -> None:
+    first, second = RunDirectory(tmp_path / "first"), RunDirectory(tmp_path / "second")
+    folder = checkpoint_folder(first, str(tmp_path / "shared"))
+    with hold_folder(folder, first):
+        lock = json.loads((folder / ".run.lock").read_text())
+        assert lock["pid"] == os.getpid()
+        with pytest.raises(OutputError, match="is using this directory"), hold_folder(folder, second):
+            pass
+    with hold_folder(folder, second):
+        pass
+    assert not (folder / ".run.lock").exists()
+
+
+def test_a_run_goes_on_in_its_own_checkpoint_folder(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, previous_config={"save_finetune_checkpoint_path": str(tmp_path / "outside")})
+    check_same_folder(run, CheckpointManager(tmp_path / "outside", "classifier", keep=1))
+    with pytest.raises(ConfigError, match=r"keeps its checkpoints in .*outside"):
+        check_same_folder(run, CheckpointManager(tmp_path / "checkpoints", "classifier", keep=1))
+
+
+def test_settings_that_make_another_training_are_refused(manager: CheckpointManager) -> None:
+    file = FileRecord(name="classifier-1_1.ckpt", bytes=1, sha256="")
+    stored = TrainPosition(epoch=1, step_in_epoch=1, global_step=1, extra={"seed": 1, "optimizer": "Lamb"})
+    entry = CheckpointEntry(position=stored, weights=file, state=file)
+    check_identity(entry, {"seed": 1, "optimizer": "Lamb", "new_key": 3})
+    with pytest.raises(CheckpointError, match="optimizer was Lamb, is Momentum"):
+        check_identity(entry, {"seed": 1, "optimizer": "Momentum"})

@@ -244,3 +244,72 @@ def test_parameter_names_of_the_network_are_kept() -> None:
 def test_settings_out_of_range(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(**settings)
+
+
+LIMIT = 1000.0
+
+
+class Saturating(TrainStepCell):
+    """The step on a chip that cuts gradients off at ``LIMIT`` and says so in its status alone."""
+
+    def all_finite(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        largest = ops.zeros((), ms.float32)
+        for gradient in gradients:
+            largest = ops.maximum(largest, ops.reduce_max(ops.abs(gradient)))
+        return largest < LIMIT
+
+
+def saturating(kind: type[TrainStepCell], accumulation_steps: int = 1) -> TrainStepCell:
+    network = SquaredDistance()
+    optimizer = build_optimizer(network, OptimizerConfig(name="Lamb", learning_rate=0.1), train_steps=100)
+    scale = LossScaleConfig(enable=True, value=16.0)
+    return kind(network, optimizer, scale, 1.0, accumulation_steps, saturating=True)
+
+
+def overflowing(seed: int) -> tuple[np.ndarray, ...]:
+    x, y, weight = batch_of(seed)
+    return x * 100, y, weight
+
+
+def test_overflow_that_only_the_device_knows_skips_the_update() -> None:
+    cell = saturating(Saturating)
+    before = state_of(cell)
+    values = train(cell, overflowing(1))
+    assert values["overflow"]
+    assert np.isfinite([values["loss"], values["grad_norm"]]).all()
+    after = state_of(cell)
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == {"loss_scale"}
+    assert after["loss_scale"] == 8.0
+    assert not train(cell, batch_of(1))["overflow"]
+    assert state_of(cell)["global_step"] == 1
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_overflow_of_any_micro_batch_skips_its_update_alone(bad: int) -> None:
+    cell = saturating(Saturating, accumulation_steps=2)
+    weight = cell.network.dense.weight.asnumpy().copy()
+    seen = [train(cell, overflowing(1) if part == bad else batch_of(1))["overflow"] for part in range(2)]
+    assert seen == [False, True]
+    np.testing.assert_array_equal(cell.network.dense.weight.asnumpy(), weight)
+    assert state_of(cell)["accumulated_overflows"] == 0
+    assert [train(cell, batch_of(1))["overflow"] for _ in range(2)] == [False, False]
+    assert state_of(cell)["global_step"] == 1
+
+
+@pytest.mark.parametrize("accumulation_steps", [1, 2])
+def test_mindspores_check_changes_no_number(accumulation_steps: int) -> None:
+    """On a device that does not saturate ``amp.all_finite`` looks at the values: the same updates are skipped."""
+    plain = build("Lamb", LossScaleConfig(enable=True, value=16.0), 1.0, accumulation_steps)
+    asking = saturating(TrainStepCell, accumulation_steps)
+    for number in range(6):
+        x, y, weight = batch_of(number)
+        if number == 2:
+            x[0, 0] = np.inf
+        results = [train(cell, (x, y, weight)) for cell in (plain, asking)]
+        np.testing.assert_equal(results[0], results[1])
+    assert results[0]["loss_scale"] == 8.0
+    assert set(state_of(asking)) - set(state_of(plain)) == (
+        {"accumulated_overflows"} if accumulation_steps > 1 else set()
+    )
+    for name, value in state_of(plain).items():
+        np.testing.assert_array_equal(state_of(asking)[name], value, err_msg=name)

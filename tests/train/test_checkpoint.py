@@ -240,7 +240,7 @@ def test_other_shape_and_other_names_are_refused(tmp_path: Path, cell: TrainStep
     with pytest.raises(CheckpointError, match=r"unexpected: accumulated\.dense\.weight.*-> resume with the network"):
         manager.restore(other_settings.network, other_settings)
     other_optimizer = build(name="Momentum")
-    with pytest.raises(CheckpointError, match=r"missing: momentum, moments\.dense\.weight"):
+    with pytest.raises(CheckpointError, match=r"missing: moments\.dense\.weight"):
         manager.restore(other_optimizer.network, other_optimizer)
     assert values_of(other_shape) == before
 
@@ -402,25 +402,31 @@ while True:
 
 @pytest.mark.slow
 def test_kill_9_at_any_moment(tmp_path: Path) -> None:
-    """With ``keep=1`` there is always exactly one checkpoint to fall back on, so a gap would show."""
+    """With ``keep=1`` there is always exactly one checkpoint to fall back on, so a gap would show.
+
+    Every run waits otherwise long; ``SEED_OF_KILLS`` in the environment repeats one.
+    """
     script = tmp_path / "saver.py"
     script.write_text(SAVER)
-    generator = np.random.default_rng(int(time.time()))
+    seed = int(os.environ.get("SEED_OF_KILLS", time.time()))
+    generator = np.random.default_rng(seed)
     manager = CheckpointManager(tmp_path / "ckpt", "killed", 1)
-    for _ in range(4):
+    for kill in range(4):
         root = Path(__file__).resolve().parents[2]
         environment = {**os.environ, "PYTHONPATH": str(root)}
         command = [sys.executable, str(script), str(manager.directory)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             confirmed = int(process.stdout.readline())
-            time.sleep(generator.uniform(0.05, 0.4))
+            wait = generator.uniform(0.05, 0.4)
+            time.sleep(wait)
             process.send_signal(signal.SIGKILL)
             confirmed = max([confirmed, *(int(line) for line in process.stdout)])
+        how = f"SEED_OF_KILLS={seed}, kill {kill} after {wait:.4f} s, step {confirmed} was saved"
         entry, best = manager.latest(), manager.best()
-        assert entry.position.global_step >= confirmed
-        assert best.position.global_step >= confirmed
+        assert entry.position.global_step >= confirmed, how
+        assert best.position.global_step >= confirmed, how
         for record, name in ((entry.weights, "weight"), (entry.state, "moment")):
             loaded = ms.load_checkpoint(str(manager.directory / record.name))[name].asnumpy()
-            assert (loaded == entry.position.global_step).all()
+            assert (loaded == entry.position.global_step).all(), how
     manager.clean_leftovers()
     assert len(list(manager.directory.iterdir())) == 4

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 WORKER = """
+import os
 import sys
 import numpy as np, mindspore as ms
 from mindspore import Tensor, nn, ops
@@ -38,23 +39,32 @@ class Network(nn.Cell):
         error = self.dense(x).sum(axis=1)
         return (weight * error ** 2).sum() / normalizers[0], ((weight * ops.abs(error)).sum() / normalizers[0],)
 
+class Saturating(TrainStepCell):
+    def all_finite(self, gradients):  # a chip that cuts off at 1e9 and says so in its status alone
+        return ops.reduce_max(ops.abs(gradients[0])) < 1e9
+
 network = Network()
 optimizer = build_optimizer(network, OptimizerConfig(name="AdamWeightDecay", learning_rate=0.05), 20)
 scale = LossScaleConfig(enable=True, value=1024.0, window=3)
-cell = TrainStepCell(network, optimizer, scale, 1.0, accumulation_steps=2, distributed=group.distributed)
+settings = {"accumulation_steps": 2, "distributed": group.distributed, "saturating": True}
+cell = Saturating(network, optimizer, scale, 1.0, **settings)
 for step in range(8):
     x = np.random.default_rng(step).normal(size=(8, 16)).astype(np.float32)
     weight = np.array([1, 1, 1, 1, 1, 1, 0, 0], np.float32)  # the ranks hold different numbers of real rows
     if step == 4:
         x[0, 0] = np.inf  # on rank 0 only: both have to skip
+    if step == 5:
+        x[0, 0] = 1e6  # so too where only rank 0's status tells of an overflow
     rows = np.arange(8).reshape(size, -1)[group.rank]
     total = np.zeros(2)
     for part in np.array_split(rows, 2):
         values = cell(Tensor(x[part]), Tensor(weight[part]), Tensor([weight[rows].sum()], ms.float32))
         total += [float(values[0].asnumpy()), float(values[5].asnumpy())]
-    if step != 4:
+    if step not in (4, 5):
         print("figures", *total, float(values[1].asnumpy()), float(values[3].asnumpy()))
 print("figures", *network.dense.weight.asnumpy().ravel(), *optimizer.global_step.asnumpy(), flush=True)
+# Taking the CPU cluster down, MindSpore now and then dies of a segmentation fault: not what is tested here.
+os._exit(0)
 """
 
 
@@ -100,7 +110,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
             process.kill()
             process.communicate()
     expected = figures_of(start(script, 1, {}))
-    assert len(expected) == 7 * 4 + 64 + 1
-    assert expected[-1] == 7
+    assert len(expected) == 6 * 4 + 64 + 1
+    assert expected[-1] == 6
     np.testing.assert_array_equal(ranks[0], ranks[1])
     np.testing.assert_allclose(ranks[0], expected, rtol=1e-5, atol=1e-6)

@@ -125,11 +125,13 @@ def test_lamb_leaves_excluded_parameters_without_trust_ratio() -> None:
     np.testing.assert_allclose(before - bias.asnumpy(), 0.05 * 0.1 / np.sqrt(0.01), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["AdamWeightDecay", "Lamb"])
-def test_half_precision_parameters_have_float32_moments(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "moments"), [("AdamWeightDecay", "moments1"), ("Lamb", "moments1"), ("Momentum", "moments")]
+)
+def test_half_precision_parameters_have_float32_moments(name: str, moments: str) -> None:
     network = Weights(np.float16)
     optimizer = build_optimizer(network, config_of(name), STEPS)
-    assert {moment.dtype for moment in optimizer.moments1} == {ms.float32}
+    assert {moment.dtype for moment in getattr(optimizer, moments)} == {ms.float32}
     config = config_of(name)
     reference = Reference([weight.asnumpy() for weight in network.trainable_params()], config)
     for number, gradients in enumerate(gradients_of_steps()):

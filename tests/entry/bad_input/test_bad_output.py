@@ -52,7 +52,7 @@ def test_output_exists(samples: Samples, fails: Fails, tmp_path: Path) -> None:
     fails("run", argv, samples.folder, "not a run directory, so nothing in it is removed", "choose another")
     used = samples.run / "checkpoints"
     argv = samples.train(tmp_path / "run", "--save_finetune_checkpoint_path", used)
-    fails("run", argv, used, "checkpoints of another run", "choose another save_finetune_checkpoint_path")
+    fails("run", argv, used, "checkpoints that are not this run's", "move them away, or choose another folder")
     assert snapshot(samples.folder) == before
     assert snapshot(tmp_path) == {}
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 import yaml
 
 from src.common.errors import ConfigError
+from src.common.run_directory import is_run_directory
 from src.config.classifier import ClassifierConfig
 from src.config.command_line import CommandLine, help_text, parse_arguments
 from src.config.layers import Layer, merge_layers
@@ -71,8 +72,12 @@ class LoadedConfig(Generic[Schema]):
         return self.values.loss_scale()
 
     def run_directory(self) -> Path:
-        """Return the folder of the run, relative to the current folder unless given otherwise."""
-        return Path(self.values.run_dir or Path("runs") / self.values.description)
+        """Return the folder of the run: ``run_dir``, else the run that ``config_path`` lies in, else a new one."""
+        if self.values.run_dir:
+            return Path(self.values.run_dir)
+        if is_run_directory(self.config_path.parent):
+            return self.config_path.parent
+        return Path("runs") / self.values.description
 
     def to_yaml(self) -> str:
         """Return the resolved configuration; loading it again gives the same values."""
@@ -156,7 +161,8 @@ def _checked(
     if not any(name.startswith((values.network_section(), "albert_")) for name in wrong):
         network, network_errors = resolve_network(values, merged)
         errors += network_errors
-    if network is not None:
+    # What a file that cannot be read would have set is unknown: keys are then not compared with each other.
+    if network is not None and not any(error.where in [str(path) for path in files] for error in errors):
         errors += cross_errors(values, network, merged, wrong)
     if len(errors) == 1:
         raise errors[0]

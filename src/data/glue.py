@@ -1,7 +1,7 @@
 """The tasks of the GLUE benchmark and their tab-separated files.
 
-Columns are those of google-research/albert's ``classifier_utils.py``. The files have no
-quoting: a quotation mark is a character like any other.
+Columns are those of google-research/albert's ``classifier_utils.py``. The files have no quoting: a quotation mark is a
+character like any other.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class TaskDescription:
         vocabulary: Name of ``vocab.txt`` in the same folder; empty for SentencePiece or unknown.
         do_lower_case: Whether the tokenizer lower-cases.
         tokenizer_sha256: Checksum of the vocabulary that made the records; empty when unknown.
+        pairs: Whether the training rows were pairs of texts; ``None`` when unknown.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -66,6 +67,7 @@ class TaskDescription:
     vocabulary: str
     do_lower_case: bool
     tokenizer_sha256: str = ""
+    pairs: bool | None = None
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""

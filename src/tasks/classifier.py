@@ -197,6 +197,7 @@ class ClassifierTask(Task):
             vocabulary="",
             do_lower_case=self._tokenizer.do_lower_case if self._tokenizer else self._config.do_lower_case,
             tokenizer_sha256=self._tokenizer_sha256(),
+            pairs=bool((self._train_table().segment_ids == 1).any()),
         )
         save_assets(directory, self._config, description)
 

@@ -165,14 +165,6 @@ def load_classifier_data(config: ClassifierConfig, network: NetworkConfig) -> Cl
     task_name = config.task_name or (manifests[0][1].task_name if manifests else "")
     test_name = (test.manifest.task_name if test and test.manifest else "") or config.task_name
     _warn_of_own_tasks((task_name, test_name), kind, labels)
-    return ClassifierData(
-        train,
-        evaluation,
-        test,
-        kind,
-        labels,
-        task_name,
-        test_name,
-        manifests[0][1].tokenizer if manifests else None,
-        max(table.max_seq_length for table in tables),
-    )
+    tokenizer = manifests[0][1].tokenizer if manifests else None
+    length = max(table.max_seq_length for table in tables)
+    return ClassifierData(train, evaluation, test, kind, labels, task_name, test_name, tokenizer, length)

@@ -146,9 +146,10 @@ def _train(task: Task, loaded: LoadedConfig[Any]) -> int:
 def _lasting_config(loaded: LoadedConfig[Any]) -> str:
     """Return the configuration for the run directory without what was said for this one start.
 
-    Whoever starts anew from that file must not empty or continue a run that they did not mean.
+    Whoever starts anew from that file must not empty or continue a run that they did not mean; and the folder that
+    the file lies in is the run, wherever it is moved.
     """
-    values = loaded.values.model_copy(update={"resume": False, "overwrite": False})
+    values = loaded.values.model_copy(update={"resume": False, "overwrite": False, "run_dir": ""})
     return dataclasses.replace(loaded, values=values).to_yaml()
 
 

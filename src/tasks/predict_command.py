@@ -88,7 +88,9 @@ def _conversation() -> Iterator[TextPair]:
     print("Type a text and Enter (a TAB parts the texts of a pair); Ctrl-D ends.", file=sys.stderr)
     while True:
         try:
-            line = input("> ")
+            # The prompt goes to the terminal and not into a file that takes the answers.
+            print("> ", end="", file=sys.stderr, flush=True)
+            line = input()
         except EOFError:
             print(file=sys.stderr)
             return
@@ -99,6 +101,8 @@ def _conversation() -> Iterator[TextPair]:
 def shown(record: dict[str, Any]) -> str:
     """Return an answer as people read it: the label with its probability, or the score, then the text."""
     texts = record["text"] if "text_b" not in record else f"{record['text']} | {record['text_b']}"
+    # An answer is one line with tabs between its columns, whatever the text holds.
+    texts = texts.translate({ord(mark): " " for mark in "\t\n\r\v\f\x85\u2028\u2029"})
     if "score" in record:
         return f"{record['score']:.4f}\t{texts}"
     return f"{record['label']}\t{record['probability']:.4f}\t{texts}"
@@ -132,7 +136,7 @@ def _load(options: argparse.Namespace) -> TextClassifier:
     """Load the run: description, tokenizer, weights."""
     from src.common.run_directory import RunDirectory
     from src.data.tokenization import load_tokenizer
-    from src.tasks.assets import check_vocabulary, load_saved_tokenizer, read_task_description
+    from src.tasks.assets import check_trained_task, check_vocabulary, load_saved_tokenizer, read_task_description
 
     run = RunDirectory.open(options.run_dir)
     description = read_task_description(run.assets)
@@ -152,6 +156,8 @@ def _load(options: argparse.Namespace) -> TextClassifier:
 
     folder = checkpoint_folder(run, str((run.previous_config or {}).get("save_finetune_checkpoint_path") or ""))
     checkpoint = options.checkpoint or best_or_latest_weights(folder, "classifier")
+    owner = checkpoint.resolve().parent.parent / "assets"
+    check_trained_task(owner, description.kind, description.labels, description.tokenizer_sha256)
     setup_device(options.device_target, device_id=0, seed=0)
     return TextClassifier(description, tokenizer, checkpoint)
 
@@ -174,6 +180,12 @@ def _answers(options: argparse.Namespace, classifier: TextClassifier) -> Iterato
             yield json.dumps(record, ensure_ascii=False) if options.json else shown(record)
 
 
+def _tell_cut(classifier: TextClassifier) -> None:
+    """Say on stderr how many texts were longer than the network takes."""
+    if classifier.cut_texts:
+        print(f"warning: {classifier.cut_texts} texts were cut to the length of the training rows", file=sys.stderr)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run ``predict.py``; return its exit status."""
     options = make_parser().parse(argv)
@@ -183,7 +195,9 @@ def main(argv: Sequence[str]) -> int:
     if options.output is None:
         for line in _answers(options, classifier):
             print(line, flush=True)
+        _tell_cut(classifier)
         return 0
     with atomic_path(options.output) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in _answers(options, classifier))
+    _tell_cut(classifier)
     return 0

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from src.data.features import Features, encode_texts
+from src.common.errors import DataError
+from src.data.features import Features, build_pair
 from src.data.table import FinetuneTable
 from src.data.tokenization import Tokenizer
 from src.evaluate.predictions import prediction_records
@@ -17,6 +18,9 @@ from src.model.heads import AlbertCLSModel, AlbertInference
 from src.model.weights import load_weights
 from src.tasks.assets import TaskDescription
 from src.tasks.inference import evaluation_plan, run_inference
+
+# Of a text in an error message.
+_SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,17 @@ class TextClassifier:
         self._network = AlbertInference(AlbertCLSModel(description.network_config(), outputs))
         load_weights(self._network, checkpoint, what="all")
         self._network.set_train(False)
+        self.cut_texts = 0
 
     def predict(self, texts: Sequence[TextPair], batch_size: int) -> Iterator[dict[str, Any]]:
         """Yield one record a text: label with probabilities, or score.
 
-        Texts and pairs may be mixed; each is cut to the length that the network was trained on.
+        Each is cut to the length that the network was trained on; ``cut_texts`` counts those that lost tokens.
+
+        Raises:
+            DataError: A single text was given to a network that was trained on pairs, or the other way round.
         """
-        features = [
-            encode_texts(
-                self._tokenizer,
-                [pair.text_a],
-                None if pair.text_b is None else [pair.text_b],
-                self._description.length,
-            )[0]
-            for pair in texts
-        ]
+        features = [self._encode(pair) for pair in texts]
         if not features:
             return
         table = _table_of(features, self._description)
@@ -89,3 +89,20 @@ class TextClassifier:
         ):
             texts_of_pair = {"text": pair.text_a} | ({} if pair.text_b is None else {"text_b": pair.text_b})
             yield texts_of_pair | {key: value for key, value in record.items() if key != "index"}
+
+    def _encode(self, pair: TextPair) -> Features:
+        """Return the tokens of one text or pair."""
+        expected = self._description.pairs
+        if expected is not None and expected != (pair.text_b is not None):
+            trained, given = ("pairs of texts", "a single text") if expected else ("single texts", "a pair")
+            raise DataError(
+                f"the network was trained on {trained}, and this is {given}",
+                pair.text_a[:_SHOWN_CHARACTERS],
+                "give both texts: --text_b, or a TAB between them" if expected else "give one text without a TAB",
+            )
+        first = self._tokenizer.encode(pair.text_a)
+        second = None if pair.text_b is None else self._tokenizer.encode(pair.text_b)
+        features = build_pair(first, second, self._description.length, self._tokenizer)
+        special = 3 if second else 2
+        self.cut_texts += len(features.input_ids) < len(first) + len(second or ()) + special
+        return features

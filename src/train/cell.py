@@ -183,7 +183,7 @@ class TrainStepCell(nn.Cell):
         finite = ops.logical_and(ops.isfinite(norm), ops.isfinite(loss))
         if self.saturating:
             total = self.all_reduce(overflows) if self.distributed else overflows
-            finite = ops.logical_and(finite, total < 1.0)
+            finite = ops.logical_and(finite, ops.less(total, 1.0))
         if finite:
             self.optimizer(self.clip(unscaled, norm))
         if self.loss_scale.enabled:

@@ -30,14 +30,15 @@ _SHOWN = {
 
 
 def shows_bars(stream: TextIO) -> bool:
-    """Tell whether a bar can be drawn on ``stream``: a terminal, and one with a width.
+    """Tell whether a bar can be drawn on ``stream``: a terminal, and one with a size.
 
-    Containers and CI systems may give a terminal of no columns, on which a bar would be invisible.
+    Containers and CI systems may give a terminal of no columns or no lines, on which a bar would be invisible.
     """
     if not stream.isatty():
         return False
     try:
-        return os.get_terminal_size(stream.fileno()).columns > 0
+        size = os.get_terminal_size(stream.fileno())
+        return size.columns > 0 and size.lines > 1
     except (OSError, ValueError):
         return True
 

@@ -8,6 +8,8 @@ import pydantic
 import pytest
 import yaml
 
+from src.common.errors import ConfigError
+from src.common.run_directory import RunDirectory
 from src.config.load import PROJECT_ROOT, load_config
 from src.config.options import list_options
 from src.config.schemas import SCHEMAS
@@ -143,6 +145,7 @@ def test_names_in_any_case() -> None:
     )
     assert load_config("classifier", ["--assessment_method", "MCC"]).values.assessment_method == "mcc"
     assert load_config("classifier", ["--task_name", "mismnli"]).values.task_name == "MNLI-mm"
+    assert load_config("classifier", ["--task_name", "Sts_b"]).values.task_name == "STS-B"
     assert load_config("classifier", ["--optimizer_cfg.optimizer", "lamb"]).optimizer(10).name == "Lamb"
 
 
@@ -243,6 +246,23 @@ def test_empty_sections_are_no_values(tmp_path: Path) -> None:
 def test_run_directory() -> None:
     assert load_config("classifier", []).run_directory() == Path("runs/run_classifier")
     assert load_config("classifier", ["--run_dir", "/tmp/x"]).run_directory() == Path("/tmp/x")
+
+
+def test_a_configuration_inside_a_run_means_that_run(tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path / "run", config_text="seed: 3\n", environment={}):
+        pass
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    loaded = load_config("classifier", ["--config_path", str(moved / "config.yaml")])
+    assert (loaded.run_directory(), loaded.values.seed) == (moved, 3)
+    other = load_config("classifier", ["--config_path", str(moved / "config.yaml"), "--run_dir", "elsewhere"])
+    assert other.run_directory() == Path("elsewhere")
+
+
+def test_keys_are_not_compared_where_a_file_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("classifier", ["--overlay", str(tmp_path / "none.yaml"), "--do_train", "true"])
+    assert str(caught.value).startswith(f"{tmp_path / 'none.yaml'}: no such file")
+    assert "do_train" not in str(caught.value)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,13 @@ def test_normalizer_counts_what_the_loss_averages_over() -> None:
     first = plan_epoch(tags.lengths, BatchGeometry(4, (8,)), 0, 0, shuffle=False)[0]
     counted = (tags.label_ids[: tags.offsets[4]] >= 0).sum()
     assert next(update_rows(tags, first, 4))[-1].tolist() == [float(counted)]
+
+
+def test_an_update_without_labelled_tokens_has_a_divisor() -> None:
+    tags = table_of("token_classification")
+    bare = replace(tags, label_ids=np.full_like(tags.label_ids, IGNORED))
+    for update in plan_epoch(bare.lengths, BatchGeometry(4, (8,), accumulation_steps=2), 0, 0, shuffle=False):
+        assert [row[-1].tolist() for row in update_rows(bare, update, 4)] == [[1.0], [1.0]]
 
 
 def test_columns_of_the_datasets() -> None:

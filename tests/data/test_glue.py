@@ -33,14 +33,16 @@ def _read(name: str, split: str, path: Path, content: str) -> ExampleSplit:
         ("mismnli", "MNLI-mm"),
         ("stsb", "STS-B"),
         ("diagnostic", "AX"),
+        ("mnli-m", "MNLI"),
     ],
 )
 def test_task_names_in_any_spelling(given: str, name: str) -> None:
     assert _task(given).name == name
 
 
-def test_unknown_task_is_none() -> None:
-    assert find_task("mytask") is None
+@pytest.mark.parametrize("name", ["mytask", "sst", "sts", "cola-二"])
+def test_unknown_task_is_none(name: str) -> None:
+    assert find_task(name) is None
 
 
 def test_label_order_is_the_references() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import select
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.entry.runs import Outcome, TinyData, call, read_jsonl
+from tests.entry.runs import ROOT, Outcome, TinyData, call, read_jsonl
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +110,44 @@ def test_a_damaged_best_checkpoint_is_passed_over(tiny_run: Runs, tmp_path: Path
     best.write_bytes(best.read_bytes()[:-100])
     newest = classify_texts(whole, "dull", "--json", "--checkpoint", whole / "checkpoints" / "classifier-6_6.ckpt")
     assert classify_texts(run, "dull", "--json").out == newest.out
+
+
+def read_until(terminal: int, end: str, seconds: float = 120) -> str:
+    """Return what appears on the terminal up to ``end``; fail where it does not come in time."""
+    shown, deadline = "", time.monotonic() + seconds
+    while end not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no {end!r} within {seconds} s after {shown!r}"
+        shown += os.read(terminal, 4096).decode()
+    return shown
+
+
+def test_a_conversation_on_a_terminal(tiny_run: Runs) -> None:
+    run, _ = tiny_run("sst-2")
+    expected = classify_texts(run, "a warm film", "the plot is dull").out.splitlines()
+    terminal, end_of_process = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "predict.py"), "classify", "--run_dir", str(run)],
+        stdin=end_of_process,
+        stdout=end_of_process,
+        stderr=end_of_process,
+        cwd=ROOT,
+    )
+    os.close(end_of_process)
+    try:
+        assert "Ctrl-D ends" in read_until(terminal, "\n> ")
+        # An empty line asks again; every text is answered before the next one is asked for.
+        os.write(terminal, b"\n")
+        assert read_until(terminal, "\n> ") == "\r\n> "
+        for text, answer in zip(("a warm film", "the plot is dull"), expected, strict=True):
+            os.write(terminal, f"{text}\n".encode())
+            assert read_until(terminal, "\n> ").split("\r\n") == [text, answer, "> "]
+        os.write(terminal, b"\x04")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
 
 
 def test_tagging_runs_are_refused(tiny_run: Runs) -> None:

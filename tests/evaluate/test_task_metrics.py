@@ -5,7 +5,7 @@ import math
 import pytest
 
 from src.common.errors import ConfigError
-from src.evaluate.task_metrics import canonical_method, glue_task_name, is_better, metrics_for_task
+from src.evaluate.task_metrics import canonical_method, is_better, metrics_for_task
 
 TWO = ("0", "1")
 THREE = ("contradiction", "entailment", "neutral")
@@ -44,15 +44,6 @@ def test_an_unknown_name_lists_the_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "task"),
-    [("cola", "CoLA"), ("SST2", "SST-2"), ("sts_b", "STS-B"), ("mismnli", "MNLI-mm"), ("MNLI-MM", "MNLI-mm"),
-     ("mnli-m", "MNLI"), ("ax", "AX"), ("diagnostic", "AX"), ("my own", ""), ("", "")],
-)  # fmt: skip
-def test_glue_names(name: str, task: str) -> None:
-    assert glue_task_name(name) == task
-
-
-@pytest.mark.parametrize(
     ("task", "kind", "labels", "methods"),
     [
         ("CoLA", "classification", TWO, ("mcc", "accuracy")),
@@ -84,6 +75,11 @@ def test_the_users_metric_comes_first_and_the_tasks_own_stay() -> None:
 def test_a_task_of_glues_name_with_another_kind_gets_the_kinds_metrics() -> None:
     assert metrics_for_task("regression", task_name="CoLA").main == "pearson"
     assert metrics_for_task("classification", task_name="STS-B", label_names=THREE).main == "accuracy"
+
+
+def test_a_task_of_glues_name_with_other_labels_is_the_users_own() -> None:
+    assert metrics_for_task("classification", task_name="CoLA", label_names=("no", "yes")).methods == ("accuracy",)
+    assert metrics_for_task("classification", task_name="MRPC", label_names=THREE).methods == ("accuracy",)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from mindspore import Tensor, nn
 from src.common.errors import ConfigError
 from src.config.sections import NetworkConfig
 from src.model.albert_model import AlbertModel, check_sequence_length
+from src.model.attention import AttentionBlock
 from src.model.heads import AlbertCLSModel
 from src.model.layers import ResidualOutput, new_weight
 from src.model.losses import AlbertCLS
@@ -195,10 +196,28 @@ def test_dtype_is_the_type_of_parameters_and_outputs() -> None:
     assert {output.dtype for output in model(*_inputs(2, 6))} == {ms.float16}
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_recompute_marks_every_layer_and_nothing_else(recompute: bool) -> None:
+    """Graphs take it from this flag of the cells; their results do not show it."""
+    model = AlbertModel(small_config(recompute=recompute, num_hidden_groups=2, inner_group_num=2))
+    marked = {name for name, cell in model.cells_and_names() if "output_recompute" in cell.get_flags()}
+    layers = {f"albert_encoder.group.{group}.inner_group.{layer}" for group in range(2) for layer in range(2)}
+    assert marked == (layers if recompute else set())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
-def test_recompute_gives_the_same_gradients(mode: int) -> None:
+def test_recompute_gives_the_same_gradients(mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ms.set_context(mode=mode)
+    passes: list[int] = []
+    if mode == ms.PYNATIVE_MODE:
+        once = AttentionBlock.construct
+
+        def counted(block: AttentionBlock, hidden: Tensor, mask: Tensor, application: int) -> Tensor:
+            passes[-1] += 1
+            return once(block, hidden, mask, application)
+
+        monkeypatch.setattr(AttentionBlock, "construct", counted)
     case = SMALL_CASES[0]
     batch = [Tensor(values) for values in random_batch(case).values()]
     found = []
@@ -208,8 +227,12 @@ def test_recompute_gives_the_same_gradients(mode: int) -> None:
         network = AlbertCLS(AlbertCLSModel(config, case.num_labels), "classification")
         network.set_train(True)
         gradient = ms.value_and_grad(network, None, network.trainable_params(), has_aux=True)
+        passes.append(0)
         (loss, _), gradients = gradient(*batch)
         found.append((float(loss), [g.asnumpy() for g in gradients]))
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
     for plain, recomputed in zip(found[0][1], found[1][1], strict=True):
         np.testing.assert_allclose(recomputed, plain, atol=1e-6)
+    if mode == ms.PYNATIVE_MODE:
+        layers = small_config().num_hidden_layers * small_config().inner_group_num
+        assert passes == [layers, 2 * layers]

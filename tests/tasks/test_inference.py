@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from src.data.table import FinetuneTable
-from src.tasks.inference import evaluation_plan, labels_of, run_inference
+from src.data.table import FinetuneTable, read_table
+from src.tasks.inference import evaluation_plan, labels_of, run_inference, sentences_of
+from tests.data.record_samples import sample_rows, write_sample
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +86,35 @@ def test_token_outputs_lose_their_padding() -> None:
     outputs = run_inference(Sums(per_token=True), table, evaluation_plan(table, 4, (4, 8)), 4)
     for row, (length, values) in enumerate(zip(LENGTHS, outputs.values, strict=True)):
         assert values.tolist() == [[row + 1.0, row + 2.0]] * length
+
+
+@pytest.mark.parametrize("kind", ["classification", "token_classification"])
+def test_outputs_do_not_keep_their_batch_alive(kind: str) -> None:
+    per_token = kind == "token_classification"
+    table = table_of(LENGTHS, kind)
+    outputs = run_inference(Sums(per_token), table, evaluation_plan(table, 4, (8,)), 4)
+    assert all(values.base is None for values in outputs.values)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentences"),
+    [
+        ([0, 1, 2, 3, 4], [[0], [1, 2, 3], [4]]),
+        # The records 2 and 3 go on with record 1: without it, or without 2, there is nothing to go on with.
+        ([0, 2, 3], [[0], [1, 2]]),
+        ([1, 3, 4], [[0], [1], [2]]),
+        ([], []),
+    ],
+)
+def test_records_of_a_sentence_belong_together(tmp_path: Path, rows: list[int], sentences: list[list[int]]) -> None:
+    samples = sample_rows("token_classification", 5)
+    write_sample(tmp_path / "tags.tfrecord", samples, "token_classification", settings={"continued_rows": [2, 3]})
+    table = read_table(tmp_path / "tags.tfrecord")
+    assert sentences_of(table, np.array(rows, np.int64)) == sentences
+
+
+def test_without_the_list_of_continued_rows_every_record_is_a_sentence() -> None:
+    assert sentences_of(table_of(LENGTHS, "token_classification"), np.arange(3)) == [[0], [1], [2]]
 
 
 def test_first_batches_only() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import DataError
-from src.tasks.predict_command import _check, make_parser
+from src.tasks.predict_command import _check, make_parser, shown
 
 
 def check_input(path: Path) -> None:
@@ -23,3 +23,8 @@ def test_input_must_be_there_and_no_folder(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent.txt"):
         with pytest.raises(DataError, match="no such file"):
             check_input(path)
+
+
+def test_an_answer_is_one_line_whatever_the_text_holds() -> None:
+    assert shown({"label": "yes", "probability": 0.5, "text": "a\nb\tc\u2028d"}) == "yes\t0.5000\ta b c d"
+    assert shown({"score": 1.0, "text": "a\r\nb", "text_b": "c"}) == "1.0000\ta  b | c"

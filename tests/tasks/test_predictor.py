@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.common.errors import CheckpointError
+from src.common.errors import CheckpointError, DataError
 from src.config.sections import NetworkConfig
 from src.data.features import encode_texts
 from src.data.tokenization import Tokenizer, load_tokenizer
@@ -103,3 +104,28 @@ def test_weights_of_another_head(tokenizer: Tokenizer, tmp_path: Path) -> None:
     saved_network(2, tmp_path / "net.ckpt")
     with pytest.raises(CheckpointError, match="dense_1"):
         TextClassifier(description_of(("a", "b", "c")), tokenizer, tmp_path / "net.ckpt")
+
+
+def test_cut_texts_are_counted(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    saved_network(1, tmp_path / "net.ckpt")
+    classifier = TextClassifier(description_of(()), tokenizer, tmp_path / "net.ckpt")
+    list(classifier.predict([TextPair("the good film a bad film")], 1))  # 6 tokens and 2 special ones: just fits
+    assert classifier.cut_texts == 0
+    list(classifier.predict(TEXTS, 2))
+    assert classifier.cut_texts == 2
+
+
+@pytest.mark.parametrize(
+    ("pairs", "text", "message"),
+    [
+        (True, TextPair("good"), "trained on pairs of texts, and this is a single text"),
+        (False, TextPair("good", "bad"), "trained on single texts, and this is a pair"),
+    ],
+)
+def test_pairs_and_single_texts_are_told_apart(
+    tokenizer: Tokenizer, tmp_path: Path, pairs: bool, text: TextPair, message: str
+) -> None:
+    saved_network(1, tmp_path / "net.ckpt")
+    description = replace(description_of(()), pairs=pairs)
+    with pytest.raises(DataError, match=message):
+        list(TextClassifier(description, tokenizer, tmp_path / "net.ckpt").predict([text], 1))

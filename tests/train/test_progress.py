@@ -110,11 +110,11 @@ def test_on_a_terminal_there_is_a_bar_and_the_line_is_for_the_file(caplog: pytes
     assert caplog.records[0].__dict__["file_only"] is True
 
 
-@pytest.mark.parametrize(("columns", "expected"), [(0, False), (80, True)])
-def test_a_terminal_without_columns_gets_lines(columns: int, expected: bool) -> None:
+@pytest.mark.parametrize(("lines", "columns", "expected"), [(24, 0, False), (0, 120, False), (24, 80, True)])
+def test_a_terminal_without_size_gets_lines(lines: int, columns: int, expected: bool) -> None:
     ours, theirs = pty.openpty()
     try:
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         with open(theirs, "w", closefd=False) as stream:
             assert shows_bars(stream) is expected
     finally:

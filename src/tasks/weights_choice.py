@@ -51,12 +51,17 @@ def hold_folder(folder: Path, run: RunDirectory) -> Iterator[None]:
     if folder.resolve() == run.checkpoints.resolve():
         yield
         return
+    is_new = not folder.exists()
     lock = RunLock(make_directory(folder))
     lock.acquire()
     try:
         yield
     finally:
         lock.release()
+        if is_new:
+            # A start that failed leaves nothing; a folder that holds checkpoints cannot be removed this way.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def refuse_used_folder(manager: CheckpointManager) -> None:

@@ -96,8 +96,14 @@ def test_a_folder_outside_of_the_run_is_held_by_one_run(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="is using this directory"), hold_folder(folder, second):
             pass
     with hold_folder(folder, second):
-        pass
-    assert not (folder / ".run.lock").exists()
+        (folder / "classifier-1_1.ckpt").touch()
+    assert [path.name for path in folder.iterdir()] == ["classifier-1_1.ckpt"]
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), hold_folder(tmp_path / "outside", RunDirectory(tmp_path / "run")):
+        raise KeyError
+    assert not (tmp_path / "outside").exists()
 
 
 def test_a_run_goes_on_in_its_own_checkpoint_folder(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_file_stands_in_the_way(samples: Samples, fails: Fails, tmp_path: Path
     argv = ["--input", samples.text, "--output_prefix", samples.text / "v", "--vocab_size", 40]
     fails("vocabulary", argv, samples.text, "a file stands where a folder is needed")
     argv = samples.train(tmp_path / "run", "--save_finetune_checkpoint_path", samples.text)
-    fails("run", argv, samples.text, "a file stands where the folder of the checkpoints should be")
+    fails("run", argv, samples.text, "a file stands where a folder is needed")
     assert snapshot(samples.folder) == before
     assert snapshot(tmp_path) == {}
 

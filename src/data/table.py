@@ -7,7 +7,7 @@ N tokens of all rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from src.data.record_schema import IGNORED_LABEL, RecordRow, gather_padded, sche
 from src.data.record_source import open_sources
 
 _LOG = logging.getLogger(__name__)
+
+FINETUNE_COLUMNS = ("input_ids", "input_mask", "segment_ids", "label_ids", "row_weight")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class FinetuneTable:
     def rows(self) -> int:
         """Number of rows."""
         return len(self.offsets) - 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a batch."""
+        return FINETUNE_COLUMNS
 
     @property
     def lengths(self) -> np.ndarray:
@@ -93,6 +100,14 @@ class FinetuneTable:
         result["label_ids"] = self._label_batch(taken, batch_size, length)
         result["row_weight"] = (np.arange(batch_size) < count).astype(np.float32)
         return result
+
+    def normalizers(self, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+        """Return what the loss of some batches together is divided by: rows, or labelled tokens; float32[1]."""
+        if self.kind == "token_classification":
+            counted = [((batch["label_ids"] >= 0) * batch["row_weight"][:, None]).sum() for batch in batches]
+        else:
+            counted = [batch["row_weight"].sum() for batch in batches]
+        return np.array([sum(counted)], dtype=np.float32)
 
     def _label_batch(self, taken: np.ndarray, batch_size: int, length: int) -> np.ndarray:
         """Return the labels of a batch as ``batch`` describes them."""

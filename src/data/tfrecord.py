@@ -143,8 +143,9 @@ def read_tfrecord(path: Path) -> Iterator[bytes]:
 class TFRecordIndex:
     """Random access to the records of one uncompressed TFRecord file.
 
-    Building the index reads and checks only the records' lengths; data are checked when they are read. Safe to use
-    from several threads.
+    Building the index reads and checks only the records' lengths; data are checked when they are read. The file is
+    opened by the first ``read`` and may be closed at any time between reads, so that many files can be used with few
+    of them open. Reading is safe from several threads.
 
     Raises:
         DataError: As ``read_tfrecord``; also for a gzip file, which has no random access.
@@ -156,7 +157,7 @@ class TFRecordIndex:
             if is_gzip_header(stream.read(len(_GZIP_MAGIC))):
                 raise DataError("a gzip file has no random access", str(path), "unpack it with gunzip")
             self._offsets = np.array(self._scan(stream.fileno()), dtype=np.int64)
-        self._stream = open_input(path)
+        self._stream: IO[bytes] | None = None
 
     def _scan(self, descriptor: int) -> list[int]:
         """Return the byte at which each record begins, and the file's end."""
@@ -181,9 +182,18 @@ class TFRecordIndex:
         if not 0 <= number < len(self):
             raise IndexError(f"record {number} of {len(self)}")
         begin, end = int(self._offsets[number]), int(self._offsets[number + 1])
-        body = os.pread(self._stream.fileno(), end - begin - _HEADER_BYTES, begin + _HEADER_BYTES)
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = open_input(self.path)
+        try:
+            body = os.pread(stream.fileno(), end - begin - _HEADER_BYTES, begin + _HEADER_BYTES)
+        except OSError as error:
+            where = _place(self.path, number, begin)
+            raise DataError(f"cannot read: {error.strerror}", where, "check the disk") from error
         return _checked_data(body, end - begin - _HEADER_BYTES - _CRC.size, _place(self.path, number, begin))
 
     def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+        """Close the file until the next ``read``."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

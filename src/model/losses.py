@@ -63,23 +63,25 @@ class AlbertCLS(nn.Cell):
             segment_ids_BT: Segment of each token, int32.
             label_ids: int32 [B], float32 [B] of regression, int32 [B, T] of token classification.
             row_weight_B: 1 for a row that counts, 0 for a filler, float32.
-            normalizers: float32 [1], the number of rows (or labelled tokens) to divide by.
+            normalizers: float32 [1], the number of rows (or labelled tokens) to divide by; 0 where nothing counts.
         """
+        # A batch without anything that counts has loss 0 and not 0/0; any other count is 1 at least.
+        count = ops.maximum(normalizers[0], 1.0)
         logits = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT)
         if self.kind == "regression":
             error_B = logits.reshape(-1) - label_ids
-            return (row_weight_B * error_B * error_B).sum() / normalizers[0], ()
+            return (row_weight_B * error_B * error_B).sum() / count, ()
         if self.kind == "token_classification":
             weight_BT = row_weight_B.reshape(-1, 1) * (label_ids >= 0).astype(ms.float32)
-            return self._cross_entropy(logits.reshape(-1, self.num_labels), label_ids, weight_BT, normalizers)
-        return self._cross_entropy(logits, label_ids, row_weight_B, normalizers)
+            return self._cross_entropy(logits.reshape(-1, self.num_labels), label_ids, weight_BT, count)
+        return self._cross_entropy(logits, label_ids, row_weight_B, count)
 
     def _cross_entropy(
-        self, logits_RC: Tensor, label_ids: Tensor, weight: Tensor, normalizers: Tensor
+        self, logits_RC: Tensor, label_ids: Tensor, weight: Tensor, count: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return weighted cross entropy and accuracy over the R rows; a negative label matches no class."""
         label_R, weight_R = label_ids.reshape(-1), weight.reshape(-1)
         target_RC = ops.one_hot(label_R, self.num_labels, 1.0, 0.0)
         loss_R = -(target_RC * self.log_softmax(logits_RC)).sum(-1)
         right_R = (self.argmax(logits_RC) == label_R).astype(ms.float32)
-        return (weight_R * loss_R).sum() / normalizers[0], ((weight_R * right_R).sum() / normalizers[0],)
+        return (weight_R * loss_R).sum() / count, ((weight_R * right_R).sum() / count,)

@@ -126,12 +126,15 @@ class AlbertPreTraining(nn.Cell):
             label_BP: Ids of the original tokens there, int32.
             weight_BP: 1 for a prediction, 0 for padding, float32.
             row_weight_B: 1 for a row that counts, 0 for a filler, float32.
-            normalizers: float32 [2], sum of the prediction weights and number of rows of the whole batch.
+            normalizers: float32 [2], sum of the prediction weights and number of rows of the whole batch; 0 where
+                nothing counts.
         """
         mlm_RV, sop_B2 = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
         mlm_weight_R = (weight_BP * row_weight_B.reshape(-1, 1)).reshape(-1) / (normalizers[0] + _EMPTY_GUARD)
         mlm_loss, mlm_accuracy = self._cross_entropy(mlm_RV, label_BP.reshape(-1), mlm_weight_R)
-        sop_loss, sop_accuracy = self._cross_entropy(sop_B2, sop_label_B1.reshape(-1), row_weight_B / normalizers[1])
+        # Where no row counts the loss is 0 and not 0/0.
+        row_weight_B = row_weight_B / ops.maximum(normalizers[1], 1.0)
+        sop_loss, sop_accuracy = self._cross_entropy(sop_B2, sop_label_B1.reshape(-1), row_weight_B)
         return mlm_loss + sop_loss, (mlm_loss, sop_loss, mlm_accuracy, sop_accuracy)
 
     def _cross_entropy(self, logits_RC: Tensor, label_R: Tensor, weight_R: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from src.common.errors import DataError
 from src.data.batching import BatchGeometry, plan_epoch
 from src.data.dataset import (
-    FINETUNE_COLUMNS,
     INPUT_COLUMNS,
-    TRAIN_COLUMNS,
+    NORMALIZERS,
+    BackgroundDataset,
     TrainStart,
     evaluation_dataset,
+    inference_dataset,
     train_dataset,
     train_rows,
     update_rows,
 )
-from src.data.table import FinetuneTable
+from src.data.table import FINETUNE_COLUMNS, FinetuneTable
 
+TRAIN_COLUMNS = (*FINETUNE_COLUMNS, NORMALIZERS)
 IGNORED = -100
 
 
@@ -84,17 +88,18 @@ def test_normalizer_counts_what_the_loss_averages_over() -> None:
     assert next(update_rows(tags, first, 4))[-1].tolist() == [float(counted)]
 
 
-def test_an_update_without_labelled_tokens_has_a_divisor() -> None:
+def test_an_update_without_labelled_tokens_counts_none() -> None:
+    """Not 1: it is added to the counts of other processes, and the loss networks guard against 0."""
     tags = table_of("token_classification")
     bare = replace(tags, label_ids=np.full_like(tags.label_ids, IGNORED))
     for update in plan_epoch(bare.lengths, BatchGeometry(4, (8,), accumulation_steps=2), 0, 0, shuffle=False):
-        assert [row[-1].tolist() for row in update_rows(bare, update, 4)] == [[1.0], [1.0]]
+        assert [row[-1].tolist() for row in update_rows(bare, update, 4)] == [[0.0], [0.0]]
 
 
 def test_columns_of_the_datasets() -> None:
     table, geometry = table_of("regression"), BatchGeometry(4, (4, 8), accumulation_steps=2)
     dataset = train_dataset(table, geometry, 5, True, TrainStart(), 1)
-    assert tuple(dataset.get_col_names()) == TRAIN_COLUMNS == (*FINETUNE_COLUMNS, "normalizers")
+    assert tuple(dataset.get_col_names()) == TRAIN_COLUMNS
     shapes = set()
     for row in dataset.create_dict_iterator(num_epochs=1, output_numpy=True):
         length = row["input_ids"].shape[1]
@@ -106,11 +111,23 @@ def test_columns_of_the_datasets() -> None:
         assert (row["row_weight"].shape, row["normalizers"].shape) == ((4,), (1,))
     assert shapes == {4, 8}
     plan = plan_epoch(table.lengths, BatchGeometry(4, (8,)), 0, 0, shuffle=False)
-    evaluation = evaluation_dataset(table, [update[0] for update in plan], 4)
-    rows = list(evaluation.create_dict_iterator(num_epochs=1, output_numpy=True))
-    assert tuple(evaluation.get_col_names()) == INPUT_COLUMNS
+    inference = inference_dataset(table, [update[0] for update in plan], 4)
+    rows = list(inference.create_dict_iterator(num_epochs=1, output_numpy=True))
+    assert tuple(inference.get_col_names()) == INPUT_COLUMNS
     assert len(rows) == 3
     np.testing.assert_array_equal(rows[2]["input_ids"], table.batch([8, 9, 10], 4, 8)["input_ids"])
+
+
+def test_evaluation_batches_have_all_columns_and_their_own_normalizers() -> None:
+    table = table_of()
+    plan = [update[0] for update in plan_epoch(table.lengths, BatchGeometry(4, (8,)), 0, 0, shuffle=False)]
+    dataset = evaluation_dataset(table, plan, 4)
+    assert tuple(dataset.get_col_names()) == TRAIN_COLUMNS
+    rows = list(dataset.create_dict_iterator(num_epochs=1, output_numpy=True))
+    assert [row["normalizers"].tolist() for row in rows] == [[4.0], [4.0], [3.0]]
+    expected = table.batch([8, 9, 10], 4, 8)
+    for name in FINETUNE_COLUMNS:
+        np.testing.assert_array_equal(rows[2][name], expected[name])
 
 
 @pytest.mark.parametrize("start", [TrainStart(0, 2), TrainStart(1, 0), TrainStart(1, 3), TrainStart(2, 0)])
@@ -137,6 +154,28 @@ def test_epochs_differ_and_each_holds_every_row() -> None:
     expected = table.batch(np.arange(11), 11, 8)["input_ids"]
     for found in epochs:
         np.testing.assert_array_equal(np.sort(found, axis=0), np.sort(expected, axis=0))
+
+
+def test_an_error_of_ours_reaches_the_reader_as_it_is() -> None:
+    def rows() -> Iterator[tuple[np.ndarray, ...]]:
+        yield (np.zeros(2, np.int32),)
+        raise DataError("the record is damaged", "a.tfrecord: record 1", "copy it again")
+
+    dataset = BackgroundDataset(rows, ["values"], 3)
+    for iterator in (dataset.create_tuple_iterator(), dataset.create_dict_iterator(output_numpy=True)):
+        assert len(next(iterator)) == 1
+        with pytest.raises(DataError) as caught:
+            next(iterator)
+        assert str(caught.value) == "a.tfrecord: record 1: the record is damaged -> copy it again"
+
+
+def test_other_errors_stay_those_of_mindspore() -> None:
+    def rows() -> Iterator[tuple[np.ndarray, ...]]:
+        raise KeyError("a mistake of ours")
+        yield ()
+
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        list(BackgroundDataset(rows, ["values"], 3).create_tuple_iterator())
 
 
 def test_start_behind_the_last_epoch_is_empty() -> None:

@@ -152,7 +152,18 @@ def test_index_reads_any_record(tmp_path: Path) -> None:
         index.read(4)
     with pytest.raises(IndexError):
         index.read(-1)
+
+
+def test_a_closed_index_opens_its_file_again(tmp_path: Path) -> None:
+    index = TFRecordIndex(write(tmp_path / "a"))
+    index.read(0)
     index.close()
+    index.close()
+    assert index.read(2) == RECORDS[2]
+    index.close()
+    (tmp_path / "a").unlink()
+    with pytest.raises(DataError, match="there is no such file"):
+        index.read(2)
 
 
 def test_index_notices_damage(tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_token_classification_counts_labelled_tokens_of_real_rows() -> None:
     assert touched == set(chosen)
 
 
+@pytest.mark.parametrize("kind", ["classification", "regression", "token_classification"])
+def test_a_batch_in_which_nothing_counts_has_loss_0(kind: str) -> None:
+    logits = np.ones({"classification": (2, 3), "regression": (2, 1), "token_classification": (2, 4, 3)}[kind])
+    labels = {"regression": np.ones(2, np.float32), "token_classification": np.full((2, 4), -100, np.int32)}
+    loss, figures, gradient = _run(kind, logits, labels.get(kind, np.ones(2, np.int32)), [0, 0], 0)
+    assert [loss, *figures] == [0] * (1 + len(figures))
+    assert not gradient.any()
+
+
 def test_regression_is_the_squared_error_of_the_raw_score() -> None:
     logits, labels = np.array([[2.5], [-1.0], [9.0]]), np.array([5.0, 0.0, 1.0], np.float32)
     loss, figures, gradient = _run("regression", logits, labels, [1, 1, 0], 2)

@@ -68,6 +68,11 @@ def test_a_batch_without_predictions_has_no_language_model_loss(network: AlbertP
     assert sop_loss == pytest.approx(np.log(2), abs=0.1)
 
 
+def test_a_batch_of_fillers_has_loss_0(network: AlbertPreTraining) -> None:
+    loss, figures = network(*batch([[1, 0], [1, 1]], [0, 0]))
+    assert [float(item.asnumpy()) for item in (loss, *figures)] == [0] * 5
+
+
 def test_padding_predictions_and_filler_rows_change_nothing(network: AlbertPreTraining) -> None:
     inputs = batch([[1, 0], [1, 1]], [1, 0])
     before = float(network(*inputs)[0].asnumpy())

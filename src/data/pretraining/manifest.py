@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,8 +136,13 @@ def _parsed(path: Path, kind: Any) -> Any:
         raise DataError(f"the manifest is not valid: {problems}", str(path), _REBUILD) from error
 
 
-def verify_shard_files(folder: Path, files: Sequence[FileInfo]) -> None:
+def verify_shard_files(folder: Path, files: Sequence[FileInfo], told: Callable[[int], None] | None = None) -> None:
     """Check that files are there, of their size and checksum.
+
+    Args:
+        folder: Where they lie.
+        files: What the manifest says of them.
+        told: Called with the size of every file that has been verified.
 
     Raises:
         DataError: A file is missing, cut off, changed or unreadable; the message names it.
@@ -154,10 +159,16 @@ def verify_shard_files(folder: Path, files: Sequence[FileInfo]) -> None:
             raise DataError("the file that the manifest names is missing", str(place), _REBUILD) from error
         except OSError as error:
             raise DataError(f"cannot read: {error.strerror}", str(place), "check its permissions") from error
+        if told is not None:
+            told(file.bytes)
 
 
-def read_verified(folder: Path) -> list[PretrainManifest]:
+def read_verified(folder: Path, told: Callable[[int], None] | None = None) -> list[PretrainManifest]:
     """Return the manifests of a folder of pre-training data after verifying all files that they name.
+
+    Args:
+        folder: The folder.
+        told: Called with the size of every file that has been verified.
 
     Returns:
         One manifest for each part; empty where the folder has none (data of another program).
@@ -168,7 +179,7 @@ def read_verified(folder: Path) -> list[PretrainManifest]:
     parts = [(path, read_pretrain_manifest(path)) for path in find_manifests(folder)]
     for path, part in parts:
         _check_belongs(path, part, parts[0][1])
-        verify_shard_files(folder, part.files)
+        verify_shard_files(folder, part.files, told)
     by_set: dict[str, list[PretrainManifest]] = {}
     for path, part in parts:
         by_set.setdefault(part_stem(path), []).append(part)

@@ -18,6 +18,69 @@ project_python() {
     fi
 }
 
+# Whether a program is there; an error otherwise.
+# $1: the program
+check_program() {
+    if ! command -v "$1" >/dev/null; then
+        error "$1: no such program -> run 'make quickstart' once, or set PYTHON"
+        return 2
+    fi
+}
+
+# Take a command line apart: words before the first option into POSITIONALS, the rest and --foreground into OPTIONS.
+# Shows the usage, which the caller has defined, and leaves when help is wanted or the number of words is wrong.
+# $1, $2: least and largest number of words; the rest: the command line
+take_arguments() {
+    local least="$1" most="$2"
+    shift 2
+    POSITIONALS=()
+    OPTIONS=()
+    while [[ $# -gt 0 && ("$1" != -* || "$1" == --foreground) ]]; do
+        if [[ "$1" == --foreground ]]; then
+            OPTIONS+=("$1")
+        else
+            POSITIONALS+=("$1")
+        fi
+        shift
+    done
+    OPTIONS+=("$@")
+    if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
+        usage
+        exit 0
+    fi
+    if ((${#POSITIONALS[@]} < least || ${#POSITIONALS[@]} > most)); then
+        usage >&2
+        exit 2
+    fi
+}
+
+# Leave with an error unless a word is a whole number.
+# $1: what it is; $2: the word; $3: the smallest that is allowed
+check_number() {
+    if [[ ! "$2" =~ ^[0-9]+$ ]] || ((10#$2 < $3)); then
+        error "$1 is '$2' -> use a whole number from $3 on"
+        exit 2
+    fi
+}
+
+# Give the options of the command line to a command that prints what it does; show the usage when the first is none.
+# $1: root of the project; $2: entry script; $3: the option that the usage begins with; the rest: the command line
+pass_options() {
+    local root="$1" entry="$2" first="$3"
+    shift 3
+    if [[ $# -eq 0 ]]; then
+        usage >&2
+        exit 2
+    fi
+    if [[ "$1" != -* ]]; then
+        usage >&2
+        error "'$1' is no option -> give $first and the others by name"
+        exit 2
+    fi
+    # Not "cd": paths in the arguments are relative to the folder of the call.
+    exec "$(project_python "$root")" "$root/$entry" "$@"
+}
+
 # Start a command that outlives this shell; print its process id. Its last line in the log is its exit status.
 # $1: log file; the rest: the command
 start_in_background() {
@@ -36,9 +99,10 @@ start_in_background() {
 }
 
 # Run an entry script of the project: in the background with a log, or with --foreground in this process.
+# The words of the array PREFIX, such as those of mpirun, come before the Python.
 # $1: root of the project; $2: entry script; $3: name of the log; the rest: arguments of the entry script
 launch() {
-    local root="$1" entry="$2" log="${LOG_FILE:-$3}" python foreground=false argument pid
+    local root="$1" entry="$2" log="$3" python foreground=false argument
     shift 3
     local arguments=()
     for argument in "$@"; do
@@ -49,23 +113,70 @@ launch() {
         fi
     done
     python="$(project_python "$root")"
-    if ! command -v "$python" >/dev/null; then
-        error "$python: no such program -> run 'make quickstart' once, or set PYTHON"
-        return 2
+    check_program "$python" || return
+    if [[ "$foreground" == false ]]; then
+        # A mistake in the configuration shows here and now, not in a log that nobody has opened yet.
+        "$python" "$root/$entry" ${arguments[@]+"${arguments[@]}"} --print_config >/dev/null || return
     fi
+    run "$foreground" "$log" "$entry" \
+        ${PREFIX[@]+"${PREFIX[@]}"} "$python" "$root/$entry" ${arguments[@]+"${arguments[@]}"}
+}
+
+# Run a command in this process, or in the background with a log.
+# $1: whether in this process (true, false); $2: name of the log; $3: name of the command; the rest: the command
+run() {
+    local foreground="$1" log="${LOG_FILE:-$2}" name="$3" pid
+    shift 3
     if [[ "$foreground" == true ]]; then
-        exec "$python" "$root/$entry" ${arguments[@]+"${arguments[@]}"}
+        exec "$@"
     fi
-    # A mistake in the configuration shows here and now, not in a log that nobody has opened yet.
-    "$python" "$root/$entry" ${arguments[@]+"${arguments[@]}"} --print_config >/dev/null || return
     if [[ -e "$log" ]]; then
         mv -f -- "$log" "$log.previous"
     fi
     : >"$log"
     # Unbuffered, so that the log can be followed.
-    pid="$(PYTHONUNBUFFERED=1 start_in_background "$log" "$python" "$root/$entry" ${arguments[@]+"${arguments[@]}"})"
-    echo "started $entry in the background: process $pid, log $log"
+    pid="$(PYTHONUNBUFFERED=1 start_in_background "$log" "$@")"
+    echo "started $name in the background: process $pid, log $log"
     echo "  follow it until it ends:  tail --pid=$pid -n +1 -f $log"
     echo "  its exit status:          the last line of $log once it has ended"
     echo "  stop it:                  kill $pid"
+}
+
+# Run run_pretrain.py in one process with POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR].
+# $1: root of the project; the rest: options
+pretrain() {
+    local root="$1"
+    shift
+    set_data_options
+    launch "$root" run_pretrain.py pretraining_log.txt "$@" "${DATA_OPTIONS[@]}" ${OPTIONS[@]+"${OPTIONS[@]}"}
+}
+
+# Run run_pretrain.py in several processes through launch.py, with POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR].
+# $1: root of the project; $2: device target; $3: number of processes
+pretrain_distributed() {
+    local root="$1" target="$2" size="$3"
+    set_data_options
+    launch "$root" launch.py pretraining_log.txt --device_num "$size" --device_target "$target" --log_dir . \
+        --log_name 'LOG{device}/pretraining_log.txt' "$root/run_pretrain.py" \
+        "${DATA_OPTIONS[@]}" ${OPTIONS[@]+"${OPTIONS[@]}"}
+}
+
+# Turn POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR], or DATA_DIR alone, into the options DATA_OPTIONS.
+set_data_options() {
+    DATA_OPTIONS=()
+    if ((${#POSITIONALS[@]} > 1)); then
+        check_number EPOCH_SIZE "${POSITIONALS[0]}" 1
+        DATA_OPTIONS+=(--epoch_size "${POSITIONALS[0]}")
+        POSITIONALS=("${POSITIONALS[@]:1}")
+    fi
+    DATA_OPTIONS+=(--data_dir "${POSITIONALS[0]}")
+    if ((${#POSITIONALS[@]} > 1)); then
+        DATA_OPTIONS+=(--schema_dir "${POSITIONALS[1]}")
+    fi
+}
+
+# MindSpore's own log goes to files beside that of the run, unless the caller has said otherwise.
+export_log_variables() {
+    export GLOG_log_dir="${GLOG_log_dir:-$PWD/ms_log}"
+    export GLOG_logtostderr="${GLOG_logtostderr:-0}"
 }

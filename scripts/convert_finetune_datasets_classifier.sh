@@ -2,6 +2,10 @@
 # Convert a classification, regression or token classification data set into MindRecord or TFRecord files.
 set -euo pipefail
 
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# shellcheck source=scripts/common.sh
+source "$root/scripts/common.sh"
+
 usage() {
     cat <<'TEXT'
 usage: bash scripts/convert_finetune_datasets_classifier.sh --task_name NAME --input_dir DIR --output_dir DIR
@@ -19,24 +23,4 @@ PYTHON names the Python to use; without it .venv/bin/python of this project is t
 TEXT
 }
 
-project_dir="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
-
-if [[ $# -eq 0 ]]; then
-    usage >&2
-    exit 2
-fi
-if [[ "$1" != -* ]]; then
-    usage >&2
-    echo "error: '$1' is no option -> give --task_name and the others by name" >&2
-    exit 2
-fi
-
-if [[ -z "${PYTHON:-}" ]]; then
-    PYTHON="python3"
-    if [[ -x "${project_dir}/.venv/bin/python" ]]; then
-        PYTHON="${project_dir}/.venv/bin/python"
-    fi
-fi
-
-# Not "cd": paths in the arguments are relative to the folder of the call.
-exec "${PYTHON}" "${project_dir}/create_finetuning_data.py" "$@"
+pass_options "$root" create_finetuning_data.py --task_name "$@"

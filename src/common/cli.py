@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from src.common import heartbeat
 from src.common.errors import AlbertError, OutputError
 
 EXIT_USER_ERROR = 2
@@ -20,8 +21,14 @@ def run_command(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None
         main: Takes the arguments after the program's name, returns the exit status.
         argv: Those arguments; ``None`` takes them from ``sys.argv``.
     """
+    status = _run_with_clear_errors(main, sys.argv[1:] if argv is None else argv)
+    heartbeat.done(status)
+    return status
+
+
+def _run_with_clear_errors(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     try:
-        return _run_and_flush(main, sys.argv[1:] if argv is None else argv)
+        return _run_and_flush(main, argv)
     except AlbertError as error:
         return _fail(error)
     except BrokenPipeError:

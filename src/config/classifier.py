@@ -9,6 +9,7 @@ from pydantic import Field
 from src.config.common_keys import NOT_YET, ExportKeys, FinetuneCheckpointKeys, VocabularyKeys
 from src.config.network_keys import NetworkKeys
 from src.config.optimizer_keys import ClassifierOptimizers, ScheduleKeys
+from src.config.run_plan import RunPlan
 from src.config.sections import Section
 from src.config.task_config import Problem, TaskConfig
 from src.config.value_types import (
@@ -97,6 +98,28 @@ class ClassifierConfig(
         return {"AdamWeightDecay": blocks.AdamWeightDecay, "Lamb": blocks.Lamb, "Momentum": blocks.Momentum}[
             blocks.optimizer
         ]
+
+    def run_plan(self) -> RunPlan:
+        """Return what run_classifier.py does."""
+        return RunPlan(
+            train=self.do_train,
+            evaluate=self.do_eval,
+            predict=self.do_predict,
+            epochs=self.epoch_num,
+            train_steps=self.train_steps,
+            batch_size=self.train_batch_size,
+            eval_steps=self.eval_steps,
+            save_steps=self.save_checkpoint_steps,
+            save=True,
+            keep=self.save_checkpoint_num,
+            start_weights=self.load_pretrain_checkpoint_path,
+            start_weights_key="load_pretrain_checkpoint_path",
+            start_heads=False,
+            random_start=self.from_scratch,
+            scored_weights=self.load_finetune_checkpoint_path,
+            checkpoint_folder=self.save_finetune_checkpoint_path,
+            checkpoint_folder_key="save_finetune_checkpoint_path",
+        )
 
     def problems(self) -> list[Problem]:
         """Return the problems between keys."""

@@ -10,7 +10,7 @@ from src.config.sections import LossScaleConfig, Section
 from src.config.value_types import AutoFlag, DeviceTarget, FileFormat, Float, Int, Unavailable
 
 NOT_YET = Unavailable("is not available yet in this version; leave it at its default")
-_ONE_PROCESS = Unavailable("is not available yet in this version, which trains in one process; leave it at false")
+_ONE_PROCESS = Unavailable("is available for pre-training only in this version; leave it at false")
 _MODELARTS = Unavailable("needs ModelArts, which is not available yet in this version; leave it at its default")
 
 

@@ -6,10 +6,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from src.config.common_keys import VocabularyKeys
 from src.config.network_keys import NetworkKeys
 from src.config.optimizer_keys import MomentumKeys, PretrainAdamKeys, PretrainLambKeys, ScheduleKeys
+from src.config.run_plan import RunPlan
 from src.config.sections import Section
-from src.config.task_config import TaskConfig
+from src.config.task_config import Problem, TaskConfig
 from src.config.value_types import Int, IntList, OptimizerName, OptionalInt, TrainSteps, Unavailable
 
 _ALWAYS_ONCE = Unavailable("is always true: gradients are reduced once, after the accumulation")
@@ -26,8 +28,10 @@ class PretrainTaskKeys(Section):
     allreduce_post_accumulation: Annotated[bool, _ALWAYS_ONCE] = Field(
         True, description="reduce gradients between devices once, after the accumulation"
     )
-    enable_data_sink: bool = Field(True, description="let the device fetch its batches without the host")
-    data_sink_steps: Int = Field(1, ge=1, description="steps of one fetch when enable_data_sink is true")
+    enable_data_sink: bool = Field(
+        True, description="let a GPU or an Ascend fetch its batches without the host; the CPU has no such queue"
+    )
+    data_sink_steps: Int = Field(1, ge=1, description="updates of one fetch when enable_data_sink is true")
 
 
 class PretrainDataKeys(Section):
@@ -68,11 +72,15 @@ class PretrainEvaluationKeys(Section):
 
     group: ClassVar[str] = "Evaluation"
 
-    train_with_eval: bool = Field(False, description="evaluate during training")
+    train_with_eval: bool = Field(False, description="evaluate during training, and keep the best weights")
+    eval_steps: Int = Field(1000, ge=0, description="updates between evaluations; 0 evaluates once per epoch")
     eval_data_dir: str = Field("", description="folder of the evaluation files")
     schema_file: str = Field("", description="schema.json of the evaluation files; empty infers the columns")
     eval_ckpt: str = Field("", description="checkpoint that pretrain_eval.py scores")
-    eval_samples: Int = Field(300000, ge=1, description="rows that pretrain_eval.py scores at most")
+    eval_samples: Int = Field(300000, ge=1, description="rows that are scored at most")
+    eval_batch_size: OptionalInt = Field(
+        None, ge=1, description="rows of an evaluation batch on each device; null takes that of training"
+    )
 
 
 class PretrainOptimizerKeys(Section):
@@ -88,6 +96,7 @@ class PretrainOptimizerKeys(Section):
 
 class PretrainConfig(
     TaskConfig,
+    VocabularyKeys,
     PretrainOptimizerKeys,
     PretrainEvaluationKeys,
     PretrainCheckpointKeys,
@@ -99,6 +108,8 @@ class PretrainConfig(
     yaml_name: ClassVar[str] = "pretrain_config.yaml"
 
     description: str = Field("run_pretrain", min_length=1, description="name of the run")
+    distribute: bool = Field(False, description="train with several processes, one per device; see launch.py")
+    device_num: Int = Field(1, ge=1, description="number of processes when distribute is true; 1 takes the launcher's")
     base_net_cfg: NetworkKeys = Field(NetworkKeys(), description=_NETWORK_HELP)
     large_net_cfg: NetworkKeys = Field(NetworkKeys(), description=_NETWORK_HELP)
     xlarge_net_cfg: NetworkKeys = Field(NetworkKeys(), description=_NETWORK_HELP)
@@ -116,6 +127,42 @@ class PretrainConfig(
     def optimizer_keys(self) -> ScheduleKeys:
         """Return the block of the chosen optimizer."""
         return {"AdamWeightDecay": self.AdamWeightDecay, "Lamb": self.Lamb, "Momentum": self.Momentum}[self.optimizer]
+
+    def run_plan(self) -> RunPlan:
+        """Return what run_pretrain.py does."""
+        # The CPU has no queue for batches, and a queue takes batches of one shape.
+        sink = self.enable_data_sink and self.device_target != "CPU" and not self.bucket_list
+        return RunPlan(
+            train=True,
+            evaluate=self.train_with_eval,
+            predict=False,
+            epochs=self.epoch_size,
+            train_steps=self.train_steps,
+            batch_size=self.effective_batch_size(),
+            eval_steps=self.eval_steps,
+            save_steps=self.save_checkpoint_steps,
+            save=self.enable_save_ckpt,
+            keep=self.save_checkpoint_num,
+            start_weights=self.load_checkpoint_path,
+            start_weights_key="load_checkpoint_path",
+            start_heads=True,
+            random_start=True,
+            scored_weights=self.eval_ckpt,
+            checkpoint_folder=self.save_checkpoint_path,
+            checkpoint_folder_key="save_checkpoint_path",
+            sink_steps=self.data_sink_steps if sink else 0,
+        )
+
+    def problems(self) -> list[Problem]:
+        """Return the problems between keys."""
+        problems = super().problems()
+        if self.train_with_eval and not self.eval_data_dir:
+            keys = ("train_with_eval", "eval_data_dir")
+            problems.append(Problem(keys, "train_with_eval needs eval_data_dir", "name the folder of held-out records"))
+        if self.resume and not self.enable_save_ckpt:
+            keys = ("resume", "enable_save_ckpt")
+            problems.append(Problem(keys, "a run that saves nothing cannot be resumed", "leave enable_save_ckpt true"))
+        return problems
 
     def effective_batch_size(self) -> int:
         """Return ``batch_size``, or where it is null the batch size of the chosen network."""

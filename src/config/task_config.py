@@ -9,6 +9,7 @@ from typing import ClassVar
 from src.config.common_keys import DeviceKeys, PlatformKeys, RunKeys, UpdateKeys
 from src.config.network_keys import NetworkChoice, NetworkKeys
 from src.config.optimizer_keys import ScheduleKeys
+from src.config.run_plan import RunPlan
 from src.config.sections import Section
 from src.config.value_types import OptimizerName
 
@@ -65,6 +66,10 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
         """Return the block of the chosen optimizer."""
         raise NotImplementedError
 
+    def run_plan(self) -> RunPlan:
+        """Return what the task's command does."""
+        raise NotImplementedError
+
     def problems(self) -> list[Problem]:
         """Return the problems between keys."""
         problems = []
@@ -74,5 +79,11 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
             )
         if self.device_num > 1 and not self.distribute:
             what = f"device_num {self.device_num} has no effect without distribute"
-            problems.append(Problem(("device_num", "distribute"), what, "leave it at 1: training runs in one process"))
+            problems.append(
+                Problem(
+                    ("device_num", "distribute"),
+                    what,
+                    "set distribute to true and start with launch.py, or leave device_num at 1",
+                )
+            )
         return problems

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from mindspore import nn
 
 from src.config.sections import NetworkConfig
 from src.data.dataset import TrainStart
+from src.tasks.feed import TrainFeed
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,6 @@ class Networks:
     inference: nn.Cell
 
 
-@dataclass(frozen=True)
-class StepInfo:
-    """What the host knows about a micro-batch without asking the device: rows that count and tokens computed."""
-
-    rows: int
-    tokens: int
-
-
 class Task(ABC):
     """What the driver needs to train, evaluate and predict."""
 
@@ -72,13 +64,17 @@ class Task(ABC):
         """Return what decides which rows a step sees, as plain JSON: it must not change when a run is resumed."""
         return {}
 
+    def place_of(self, row: int) -> str:
+        """Return where a row of the training data comes from, for messages."""
+        return f"row {row}"
+
     @abstractmethod
     def steps_per_epoch(self) -> int:
         """Return the number of optimizer steps of an epoch."""
 
     @abstractmethod
-    def train_batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[Any, ...]]]:
-        """Yield micro-batches from ``start`` on: what the host knows about each, and its tensors."""
+    def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
+        """Return the micro-batches of this process from ``start`` on."""
 
     @abstractmethod
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from src.common.glue_tasks import glue_task_of
 from src.config.classifier import ClassifierConfig
 from src.config.load import LoadedConfig
 from src.config.sections import NetworkConfig
-from src.data.batching import BatchGeometry, plan_epoch, resolve_buckets, steps_per_epoch
-from src.data.dataset import TrainStart, train_dataset
+from src.data.batching import BatchGeometry, resolve_buckets, steps_per_epoch
+from src.data.dataset import TrainStart
 from src.data.table import FinetuneTable
 from src.evaluate.glue_submission import write_glue_submission
 from src.evaluate.predictions import write_predictions
@@ -25,8 +25,9 @@ from src.evaluate.task_metrics import metrics_for_task
 from src.model.heads import AlbertCLSModel, AlbertInference, AlbertNERModel
 from src.model.losses import AlbertCLS
 from src.tasks.assets import TaskDescription, check_trained_task, load_task_tokenizer, save_assets
-from src.tasks.base import Networks, Score, StepInfo, Task
+from src.tasks.base import Networks, Score, Task
 from src.tasks.classifier_data import ClassifierData, load_classifier_data
+from src.tasks.feed import TrainFeed, feed_from
 from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference, sentences_of
 from src.tasks.tag_predictions import write_tags
 from src.train.progress import EvaluationProgress
@@ -126,18 +127,10 @@ class ClassifierTask(Task):
         """Return the number of optimizer steps of an epoch."""
         return steps_per_epoch(self._train_table().lengths, self._geometry)
 
-    def train_batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[Any, ...]]]:
-        """Yield micro-batches, with what the host knows about them, from ``start`` on."""
-        table, seed, shuffle = self._train_table(), self._config.seed, self._config.train_data_shuffle
-        dataset = train_dataset(table, self._geometry, seed, shuffle, start, epochs)
-        lengths = table.lengths
-        batches = dataset.create_tuple_iterator(num_epochs=1, do_copy=False)
-        for epoch in range(start.epoch, epochs):
-            plan = plan_epoch(lengths, self._geometry, seed, epoch, shuffle)
-            for update in plan[start.step_in_epoch if epoch == start.epoch else 0 :]:
-                for micro in update:
-                    tokens = int(lengths[micro.indices].sum())
-                    yield StepInfo(len(micro.indices), tokens), tuple(next(batches))
+    def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
+        """Return the micro-batches from ``start`` on."""
+        config = self._config
+        return feed_from(self._train_table(), self._geometry, config.seed, config.train_data_shuffle, start, epochs)
 
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
         """Score ``inference`` on the evaluation rows."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from mindspore import nn
 
+from src.data.batch_table import BatchTable
 from src.data.batching import BatchGeometry, MicroBatch, plan_epoch
-from src.data.dataset import evaluation_dataset
+from src.data.dataset import inference_dataset
 from src.data.table import FinetuneTable
 
 
@@ -60,7 +61,7 @@ def sentences_of(table: FinetuneTable, rows: np.ndarray) -> list[list[int]]:
 
 
 def evaluation_plan(
-    table: FinetuneTable,
+    table: BatchTable,
     batch_size: int,
     buckets: tuple[int, ...],
     max_batches: int = 0,
@@ -100,7 +101,7 @@ def run_inference(
     network.set_train(False)
     values: dict[int, np.ndarray] = {}
     lengths = table.lengths
-    dataset = evaluation_dataset(table, plan, batch_size)
+    dataset = inference_dataset(table, plan, batch_size)
     for micro, tensors in zip(plan, dataset.create_tuple_iterator(num_epochs=1, do_copy=False), strict=True):
         result = network(*tensors).asnumpy()
         for place, row in enumerate(micro.indices):

@@ -15,7 +15,27 @@ from src.train.progress import TrainProgress, format_figures
 logger = logging.getLogger(__name__)
 
 
-class Recorder:
+class SilentRecorder:
+    """The recorder of a process that is not the main one: every process has the same figures, one records them."""
+
+    def advance(self, step: int) -> None:
+        """Show nothing."""
+
+    def train(self, step: int, figures: Mapping[str, float]) -> None:
+        """Record nothing."""
+
+    def evaluation(self, step: int, score: Score) -> None:
+        """Record nothing."""
+
+    def was_evaluated(self, step: int) -> bool:
+        """Return False; the main process's answer counts."""
+        return False
+
+    def draw(self) -> None:
+        """Draw nothing."""
+
+
+class Recorder(SilentRecorder):
     """Record a training from ``first_step`` on.
 
     Args:

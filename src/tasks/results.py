@@ -13,6 +13,8 @@ from src.common.files import write_json_atomic
 from src.common.log import log_to_file
 from src.config.load import LoadedConfig
 from src.config.presets import parameter_count
+from src.config.run_plan import RunPlan
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Score, Task
 from src.tasks.training_setup import TrainingSetup
 
@@ -25,9 +27,11 @@ def log_table(title: str, rows: Mapping[str, Any]) -> None:
     logger.info("%s\n%s", title, "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items()))
 
 
-def log_summary(task: Task, loaded: LoadedConfig[Any], setup: TrainingSetup) -> None:
+def log_summary(task: Task, loaded: LoadedConfig[Any], setup: TrainingSetup, group: ProcessGroup = ONE_PROCESS) -> None:
     """Log what is about to be trained, so that a wrong setting is seen before hours are spent."""
     values, network, settings = loaded.values, loaded.network(), setup.settings
+    plan = values.run_plan()
+    processes = f" x {group.size} processes" if group.distributed else ""
     total = sum(int(item.size) for item in setup.networks.loss.trainable_params())
     shape = (
         f"{network.num_hidden_layers} layers x {network.hidden_size}, embeddings {network.vocab_size} x "
@@ -40,11 +44,14 @@ def log_summary(task: Task, loaded: LoadedConfig[Any], setup: TrainingSetup) -> 
             "network": shape,
             "parameters": f"{total:,} ({parameter_count(network):,} in encoder and pooler)",
             **task.summary(),
-            "batch": f"{values.train_batch_size} rows x {settings.accumulation_steps} per update",
+            "batch": f"{plan.batch_size} rows x {settings.accumulation_steps}{processes} per update",
             "steps": f"{settings.total_steps} ({task.steps_per_epoch()} per epoch)",
+            "batches from": f"a queue on the device, looked at every {plan.sink_steps} updates"
+            if plan.sink_steps
+            else "a thread beside the training",
             "optimizer": values.optimizer_name(),
             "weight decay": "; ".join(str(group) for group in setup.groups),
-            "start": values.load_pretrain_checkpoint_path or "random weights",
+            "start": plan.start_weights or "random weights",
         },
     )
 
@@ -56,14 +63,28 @@ def print_score(score: Score) -> None:
         log_to_file("%s", line)
 
 
-def finish(task: Task, inference: nn.Cell, values: Any, directory: Path) -> None:
-    """Write predictions and the final evaluation into ``directory``; the score is printed last."""
-    if values.do_predict:
+def finish(task: Task, inference: nn.Cell, plan: RunPlan, directory: Path | None) -> None:
+    """Write predictions and the final evaluation into ``directory``; the score is printed last.
+
+    Args:
+        task: Predicts and evaluates.
+        inference: The network that answers.
+        plan: What to do.
+        directory: ``None`` in a process that is not the main one: it takes its part in the evaluation only.
+    """
+    if plan.predict and directory is not None:
         for path in task.predict(inference, directory / "predictions"):
             logger.info("predictions: %s", path)
-    if values.do_eval:
+    if plan.evaluate:
         score = task.evaluate(inference)
-        path = directory / "eval" / f"{task.evaluation_name()}.json"
-        write_json_atomic(path, score.report)
-        logger.info("evaluation: %s", path)
+        if directory is None:
+            return
+        write_report(directory, task.evaluation_name(), score)
         print_score(score)
+
+
+def write_report(directory: Path, name: str, score: Score) -> None:
+    """Write the report of a score to ``<directory>/eval/<name>.json``."""
+    path = directory / "eval" / f"{name}.json"
+    write_json_atomic(path, score.report)
+    logger.info("evaluation: %s", path)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.tasks.base import StepInfo
+from src.tasks.feed import StepInfo
 
 # What the train cell returns before the network's own figures.
-_LOSS, _GRAD_NORM, _LEARNING_RATE, _LOSS_SCALE, _OVERFLOW, _FIRST_FIGURE = range(6)
+_LOSS, _GRAD_NORM, _LEARNING_RATE, _LOSS_SCALE, OVERFLOW, _FIRST_FIGURE = range(6)
 
 
 @dataclass
@@ -24,10 +24,12 @@ class StepWindow:
     Args:
         figure_names: Names of the figures that the network returns beside its loss.
         accumulation_steps: Micro-batches of an update; their losses add up to the update's loss.
+        processes: Processes that train together; their tokens are taken to be as many as this one's.
     """
 
     figure_names: Sequence[str]
     accumulation_steps: int
+    processes: int = 1
     _outputs: list[tuple[Any, ...]] = field(default_factory=list)
     _infos: list[StepInfo] = field(default_factory=list)
     _started_s: float = field(default_factory=time.perf_counter)
@@ -45,7 +47,7 @@ class StepWindow:
         """
         updates = len(self._outputs) // self.accumulation_steps
         elapsed_s = time.perf_counter() - self._started_s
-        skipped = [bool(self._outputs[self._last_micro(i)][_OVERFLOW].asnumpy()) for i in range(updates)]
+        skipped = [bool(self._outputs[self._last_micro(i)][OVERFLOW].asnumpy()) for i in range(updates)]
         kept = [i for i in range(updates) if not skipped[i]] or list(range(updates))
         last = self._outputs[self._last_micro(updates - 1)]
         return {
@@ -57,7 +59,7 @@ class StepWindow:
             "loss_scale": float(last[_LOSS_SCALE].asnumpy()),
             "overflow_steps": sum(skipped),
             "ms_per_step": 1000 * elapsed_s / updates,
-            "tokens_per_s": sum(info.tokens for info in self._infos) / elapsed_s,
+            "tokens_per_s": self.processes * sum(info.tokens for info in self._infos) / elapsed_s,
         }
 
     def clear(self) -> None:

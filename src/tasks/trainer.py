@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mindspore import nn
+import mindspore as ms
+from mindspore import Tensor, nn
 
 from src.common.errors import CheckpointError, TrainingError
+from src.common.heartbeat import beat
 from src.data.dataset import TrainStart
 from src.evaluate.task_metrics import is_better
+from src.runtime.collectives import from_main
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Networks, Score, Task
-from src.tasks.recorder import Recorder
+from src.tasks.feed import Outputs, StepInfo
+from src.tasks.recorder import SilentRecorder
 from src.tasks.step_window import StepWindow
 from src.tasks.stop_signal import StopSignal
+from src.tasks.update_watch import UpdateWatch
+from src.tasks.weights_choice import NoCheckpoints
 from src.train.checkpoint import CheckpointManager
 from src.train.checkpoint_files import Metric, TrainPosition
 
@@ -36,6 +44,7 @@ class TrainSettings:
         accumulation_steps: Micro-batches of a step.
         stop_on_overflow: True where the loss is not scaled, so that a non-finite gradient is never normal.
         evaluate: Whether there is evaluation data.
+        sink_steps: With a data sink, updates between two looks of the host at their results; 0 without.
         identity: What must stay the same for a checkpoint to be gone on with; it is stored in each.
     """
 
@@ -47,6 +56,7 @@ class TrainSettings:
     accumulation_steps: int
     stop_on_overflow: bool
     evaluate: bool
+    sink_steps: int = 0
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -60,6 +70,7 @@ class Trainer:
         settings: When things happen.
         checkpoints: Where state is kept.
         recorder: Where figures go.
+        group: The processes that train together; all of them run this same loop, step by step.
     """
 
     def __init__(
@@ -68,8 +79,9 @@ class Trainer:
         networks: Networks,
         step_cell: nn.Cell,
         settings: TrainSettings,
-        checkpoints: CheckpointManager,
-        recorder: Recorder,
+        checkpoints: CheckpointManager | NoCheckpoints,
+        recorder: SilentRecorder,
+        group: ProcessGroup = ONE_PROCESS,
     ) -> None:
         self._task = task
         self._networks = networks
@@ -77,8 +89,11 @@ class Trainer:
         self._settings = settings
         self._checkpoints = checkpoints
         self._recorder = recorder
+        self._group = group
         self._steps_per_epoch = task.steps_per_epoch()
-        self._window = StepWindow(networks.loss.figure_names, settings.accumulation_steps)
+        self._window = StepWindow(networks.loss.figure_names, settings.accumulation_steps, group.size)
+        every = max(1, settings.sink_steps)
+        self._watch = UpdateWatch(settings.stop_on_overflow, group.distributed, task.place_of, every)
 
     def fit(self, step: int) -> int:
         """Train from ``step`` optimizer steps on; return the number of the signal that ended it early, or 0."""
@@ -86,42 +101,64 @@ class Trainer:
         if step >= self._settings.total_steps:
             return 0
         with StopSignal() as stop:
-            for _ in self._updates(step):
+            for infos, outputs in self._updates(step, stop):
                 step += 1
+                self._watch.add(step, infos, outputs)
                 self._recorder.advance(step)
                 is_last = step >= self._settings.total_steps
-                self._log(step, is_last or bool(stop.received))
-                if stop.received and not is_last:
+                stops = self._stops(stop)
+                self._log(step, is_last or stops)
+                if stops and not is_last:
                     self._save(step)
-                    return stop.received
+                    return stop.received or signal.SIGTERM
                 self._save_and_evaluate(step, is_last)
                 if is_last:
                     break
         return 0
 
-    def _updates(self, step: int) -> Iterator[None]:
-        """Run micro-batches from ``step`` on; yield after each that completes an optimizer step."""
+    def _stops(self, stop: StopSignal) -> bool:
+        """Tell whether training ends here: by a signal, and of several processes all after the same step."""
+        return self._watch.stop_wanted if self._group.distributed else bool(stop.received)
+
+    def _updates(self, step: int, stop: StopSignal) -> Iterator[tuple[list[StepInfo], Outputs]]:
+        """Run micro-batches from ``step`` on; yield those of each optimizer step, and what its last one returned."""
+        settings = self._settings
         start = TrainStart(step // self._steps_per_epoch, step % self._steps_per_epoch)
+        feed = self._task.train_feed(start, settings.epochs)
         self._networks.loss.set_train(True)
         self._window.clear()
-        for number, (info, batch) in enumerate(self._task.train_batches(start, self._settings.epochs), start=1):
-            self._window.add(info, self._step_cell(*batch))
-            if number % self._settings.accumulation_steps == 0:
-                yield
+        infos: list[StepInfo] = []
+
+        def run(*batch: Tensor) -> Outputs:
+            beat(step + 1)
+            return self._step_cell(*batch, *self._vote(stop))
+
+        for info, outputs in feed.run(run, from_queue=settings.sink_steps > 0):
+            self._window.add(info, outputs)
+            infos.append(info)
+            if len(infos) == settings.accumulation_steps:
+                step += 1
+                yield infos, outputs
+                infos = []
+
+    def _vote(self, stop: StopSignal) -> tuple[Tensor, ...]:
+        """Return this process's vote for stopping, the last input of a train cell with several processes."""
+        return (Tensor([float(bool(stop.received))], ms.float32),) if self._group.distributed else ()
 
     def _log(self, step: int, ends: bool) -> None:
         """Record the window when a log line is due or the run ends, and stop where going on is useless."""
         if step % self._settings.log_steps and not ends and not self._is_due(step):
             return
+        # Nothing that is logged, saved or scored may come from an update that nobody has looked at.
+        self._watch.settle()
         figures = self._window.figures()
         self._recorder.train(step, figures)
         self._window.clear()
         # With every update of the window skipped and nothing left to shrink, a loss scale will not mend it either.
-        is_hopeless = not math.isfinite(figures["grad_norm"]) and figures["loss_scale"] <= 1
-        if figures["overflow_steps"] and (self._settings.stop_on_overflow or is_hopeless):
+        if not math.isfinite(figures["grad_norm"]) and figures["loss_scale"] <= 1:
             raise TrainingError(
-                f"loss or gradients are not finite in {figures['overflow_steps']:.0f} of the steps up to {step}; "
-                "their updates were skipped",
+                f"loss or gradients are not finite in all {figures['overflow_steps']:.0f} steps up to this one, and "
+                "the loss scale has shrunk to 1; the updates were skipped",
                 f"step {step}",
                 "lower the learning rate, or look at the records of these steps",
             )
@@ -149,7 +186,9 @@ class Trainer:
     def _finish_evaluation(self, step: int) -> None:
         """Make up for the evaluation that a killed run had saved for but not done."""
         due = step > 0 and (self._evaluation_due(step) or step >= self._settings.total_steps)
-        if self._settings.evaluate and due and not self._recorder.was_evaluated(step):
+        if not (self._settings.evaluate and due):
+            return
+        if not from_main(self._group, self._recorder.was_evaluated(step)):
             self._evaluate(step)
 
     def _position(self, step: int) -> TrainPosition:

@@ -7,6 +7,7 @@ from typing import Any
 
 from src.config.load import LoadedConfig
 from src.runtime.device import overflow_may_saturate, seed_everything
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Networks, Task
 from src.tasks.trainer import TrainSettings
 from src.train.cell import TrainStepCell
@@ -31,18 +32,20 @@ class TrainingSetup:
 
 
 def train_settings(task: Task, values: Any) -> TrainSettings:
-    """Return when things happen; ``train_steps`` decides over ``epoch_num`` where it is given."""
+    """Return when things happen."""
+    plan = values.run_plan()
     steps_per_epoch = task.steps_per_epoch()
-    total = values.train_steps if values.train_steps > 0 else values.epoch_num * steps_per_epoch
+    total = plan.total_steps(steps_per_epoch)
     return TrainSettings(
         epochs=-(-total // steps_per_epoch),
         total_steps=total,
         log_steps=values.log_steps,
-        eval_steps=values.eval_steps,
-        save_steps=values.save_checkpoint_steps,
+        eval_steps=plan.eval_steps,
+        save_steps=plan.save_steps,
         accumulation_steps=values.accumulation_steps,
         stop_on_overflow=not values.enable_lossscale,
-        evaluate=values.do_eval,
+        evaluate=plan.evaluate,
+        sink_steps=plan.sink_steps,
         identity={
             **task.data_identity(),
             "optimizer": values.optimizer_name(),
@@ -51,14 +54,17 @@ def train_settings(task: Task, values: Any) -> TrainSettings:
     )
 
 
-def build_training(task: Task, loaded: LoadedConfig[Any], start_step: int) -> TrainingSetup:
+def build_training(
+    task: Task, loaded: LoadedConfig[Any], start_step: int, group: ProcessGroup = ONE_PROCESS
+) -> TrainingSetup:
     """Build a training that begins at ``start_step``.
 
     MindSpore cannot set a running dropout stream back on the CPU, so the random streams of initialisation and dropout
-    begin anew from (seed, start step): two resumes from one checkpoint agree with each other.
+    begin anew from (seed, start step): two resumes from one checkpoint agree with each other. Every process but the
+    main one adds its rank, so that no two drop the same units; the main one's first weights are shared afterwards.
     """
     values = loaded.values
-    seed_everything(values.seed, start_step)
+    seed_everything(values.seed, start_step, *((group.rank,) if group.rank else ()))
     networks = task.build_networks()
     settings = train_settings(task, values)
     config = loaded.optimizer(settings.total_steps)
@@ -69,6 +75,7 @@ def build_training(task: Task, loaded: LoadedConfig[Any], start_step: int) -> Tr
         loaded.loss_scale(),
         values.max_grad_norm,
         values.accumulation_steps,
+        distributed=group.distributed,
         saturating=overflow_may_saturate(),
     )
     return TrainingSetup(networks, step_cell, settings, describe_groups(networks.loss, config))

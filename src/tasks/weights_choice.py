@@ -6,14 +6,18 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from mindspore import nn
 
 from src.common.errors import CheckpointError, ConfigError, OutputError
 from src.common.files import make_directory
 from src.common.run_directory import RunDirectory
 from src.common.run_lock import RunLock
+from src.config.run_plan import RunPlan
+from src.model.weights import load_weights
 from src.train.checkpoint import CheckpointManager
-from src.train.checkpoint_files import CheckpointEntry
+from src.train.checkpoint_files import BestEntry, CheckpointEntry, Metric, TrainPosition
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +40,39 @@ def best_or_latest_weights(directory: Path, prefix: str) -> Path:
     return directory / found.weights.name
 
 
+def load_start_weights(network: nn.Cell, plan: RunPlan) -> None:
+    """Load the checkpoint that training starts from, where one is named, and log what it gave.
+
+    Raises:
+        CheckpointError: It does not fit.
+    """
+    if plan.start_weights:
+        what: Literal["present", "backbone"] = "present" if plan.start_heads else "backbone"
+        logger.info("%s", load_weights(network, Path(plan.start_weights), what=what).summary())
+
+
+class NoCheckpoints:
+    """Keeps nothing: for a run that saves no checkpoints, and for every process but the main one."""
+
+    def save(self, network: nn.Cell, train_cell: nn.Cell, position: TrainPosition) -> None:
+        """Save nothing."""
+
+    def save_best(self, network: nn.Cell, position: TrainPosition, metric: Metric) -> None:
+        """Save nothing."""
+
+    def best(self) -> BestEntry | None:
+        """Return that there are none."""
+        return None
+
+
 def checkpoint_folder(run: RunDirectory, save_path: str) -> Path:
-    """Return where a run keeps its checkpoints: its own folder, unless ``save_finetune_checkpoint_path`` names one."""
-    return Path(save_path) if save_path else run.checkpoints
+    """Return where a run keeps its checkpoints: its own folder, unless the configuration names one."""
+    return checkpoint_folder_of(run.path, save_path)
+
+
+def checkpoint_folder_of(run: Path, save_path: str) -> Path:
+    """Return the same for the run in the directory ``run``."""
+    return Path(save_path) if save_path else run / "checkpoints"
 
 
 @contextlib.contextmanager
@@ -74,13 +108,13 @@ def refuse_used_folder(manager: CheckpointManager) -> None:
         )
 
 
-def check_same_folder(run: RunDirectory, manager: CheckpointManager) -> None:
-    """Raise ``ConfigError`` when a resumed run kept its checkpoints in another folder than now."""
-    earlier = checkpoint_folder(run, str((run.previous_config or {}).get("save_finetune_checkpoint_path") or ""))
+def check_same_folder(run: RunDirectory, manager: CheckpointManager, key: str) -> None:
+    """Raise ``ConfigError`` when a resumed run kept its checkpoints in another folder than the one ``key`` names."""
+    earlier = checkpoint_folder(run, str((run.previous_config or {}).get(key) or ""))
     if earlier.resolve() != manager.directory.resolve():
         raise ConfigError(
             f"the run that is resumed keeps its checkpoints in {earlier}",
-            "save_finetune_checkpoint_path",
+            key,
             "name that folder",
         )
 

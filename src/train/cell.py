@@ -30,7 +30,7 @@ class TrainStepCell(nn.Cell):
         loss_scale: Dynamic loss scale, or a constant 1.
         max_grad_norm: Largest global norm of the gradients; 0 does not clip.
         accumulation_steps: Micro-batches per update.
-        distributed: Sum normalizers, gradients, loss and figures over all processes.
+        distributed: Sum normalizers, votes, gradients, loss and figures over all processes.
         saturating: The device may cut an overflow off at the largest number, which no gradient shows afterwards
             (``overflow_may_saturate`` of ``src/runtime/device.py``): ask the device too.
 
@@ -90,15 +90,20 @@ class TrainStepCell(nn.Cell):
 
         Args:
             inputs: The network's inputs; the last is ``normalizers`` float32[n] of the whole accumulated local batch.
+                When ``distributed``, one more follows: this process's vote float32[1], which costs no message of its
+                own.
 
         Returns:
-            (loss, grad_norm, learning_rate, loss_scale, overflow, *figures). Loss and figures are shares: their sum
-            over the micro-batches of an update is the batch's value. grad_norm (unscaled, before clipping) is 0 and
-            overflow (bool: the update was skipped) is False in calls that only accumulate. learning_rate and
-            loss_scale are those of the current update.
+            (loss, grad_norm, learning_rate, loss_scale, overflow, *figures), and when ``distributed`` the sum of all
+            votes float32[]. Loss and figures are shares: their sum over the micro-batches of an update is the batch's
+            value. grad_norm (unscaled, before clipping) is 0 and overflow (bool: the update was skipped) is False in
+            calls that only accumulate. learning_rate and loss_scale are those of the current update.
         """
+        votes: tuple[Tensor, ...] = ()
         if self.distributed:
-            inputs = (*inputs[:-1], self.all_reduce(inputs[-1]))
+            total = self.all_reduce(ops.concat((inputs[-2], inputs[-1])))
+            inputs = (*inputs[:-2], total[:-1])
+            votes = (total[-1],)
         scale = self.loss_scale()
         learning_rate = self.optimizer.get_lr()
         (_, loss, figures), gradients = self.value_and_grad(scale, *inputs)
@@ -110,7 +115,7 @@ class TrainStepCell(nn.Cell):
             norm, finite = self.update(loss, gradients, scale, overflows)
         else:
             norm, finite = self.accumulate(loss, gradients, scale, overflows)
-        return (loss, norm, learning_rate, scale, ops.logical_not(finite), *figures)
+        return (loss, norm, learning_rate, scale, ops.logical_not(finite), *figures, *votes)
 
     def scaled_loss(self, scale: Tensor, *inputs: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Return the loss times ``scale`` (to be differentiated), the loss float32[] and the figures."""

@@ -86,9 +86,9 @@ def test_size_overlays_fit_every_task(task: str, name: str) -> None:
 
 @pytest.mark.parametrize("word", ["true", "True", "TRUE", "1"])
 def test_booleans_of_the_launchers(word: str, tmp_path: Path) -> None:
-    assert load_config("pretrain", [f"--train_with_eval={word}"]).values.train_with_eval is True
-    quoted = write(tmp_path / "own.yaml", f"train_with_eval: '{word}'\n")
-    assert load_config("pretrain", ["--config_path", quoted]).values.train_with_eval is True
+    assert load_config("pretrain", [f"--do_shuffle={word}"]).values.do_shuffle is True
+    quoted = write(tmp_path / "own.yaml", f"do_shuffle: '{word}'\n")
+    assert load_config("pretrain", ["--config_path", quoted]).values.do_shuffle is True
 
 
 @pytest.mark.parametrize("word", ["false", "False", "0"])

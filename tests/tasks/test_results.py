@@ -31,7 +31,7 @@ class FinishedTask:
 
 
 def end(folder: Path, **flags: bool) -> None:
-    finish(FinishedTask(), None, SimpleNamespace(**{"do_eval": True, "do_predict": True, **flags}), folder)  # type: ignore[arg-type]
+    finish(FinishedTask(), None, SimpleNamespace(**{"evaluate": True, "predict": True, **flags}), folder)  # type: ignore[arg-type]
 
 
 def test_the_score_is_printed_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,10 +41,10 @@ def test_the_score_is_printed_last(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_what_is_not_asked_for_is_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    end(tmp_path, do_eval=False)
+    end(tmp_path, evaluate=False)
     assert "acc_num" not in capsys.readouterr().out
     assert not (tmp_path / "eval").exists()
-    end(tmp_path, do_predict=False)
+    end(tmp_path, predict=False)
     assert capsys.readouterr().out.splitlines() == list(SCORE.lines)
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from src.common.errors import CheckpointError, TrainingError
 from src.data.dataset import TrainStart
-from src.tasks.base import Networks, Score, StepInfo
+from src.runtime.process_group import ProcessGroup
+from src.tasks import trainer
+from src.tasks.base import Networks, Score
+from src.tasks.feed import StepInfo
 from src.tasks.trainer import Trainer, TrainSettings
 from src.train.checkpoint_files import Metric, TrainPosition
 
@@ -54,36 +58,55 @@ class World:
         self.bad_steps: set[int] = set()
         self.signal_at = 0
         self.network = Network()
+        self.group = ProcessGroup()
+        # Steps at which another process votes for stopping.
+        self.votes_of_others: set[int] = set()
 
     def fit(self, step: int = 0) -> int:
         self.step = step
-        trainer: Any = Trainer(
+        loop: Any = Trainer(
             self,  # type: ignore[arg-type]
             Networks(self.network, SimpleNamespace()),  # type: ignore[arg-type]
             self.train_step,  # type: ignore[arg-type]
             self.settings,
             self,  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
+            self.group,
         )
-        return int(trainer.fit(step))
+        return int(loop.fit(step))
 
     # The task.
 
     def steps_per_epoch(self) -> int:
         return STEPS_PER_EPOCH
 
-    def train_batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[int]]]:
+    def train_feed(self, start: TrainStart, epochs: int) -> Any:
         self.events.append(("start", start.epoch, start.step_in_epoch))
+
+        def run(step: Callable[..., Any], from_queue: bool) -> Iterator[tuple[StepInfo, Any]]:
+            assert from_queue == (self.settings.sink_steps > 0)
+            for info, batch in self.batches(start, epochs):
+                yield info, step(*batch)
+
+        return SimpleNamespace(run=run)
+
+    def batches(self, start: TrainStart, epochs: int) -> Iterator[tuple[StepInfo, tuple[int]]]:
         for epoch in range(start.epoch, epochs):
             for step in range(start.step_in_epoch if epoch == start.epoch else 0, STEPS_PER_EPOCH):
                 for _ in range(self.settings.accumulation_steps):
-                    yield StepInfo(2, 6), (epoch * STEPS_PER_EPOCH + step + 1,)
+                    number = epoch * STEPS_PER_EPOCH + step + 1
+                    yield StepInfo(np.array([2 * number, 2 * number + 1]), 6), (number,)
 
-    def train_step(self, step: int) -> tuple[Any, ...]:
+    def place_of(self, row: int) -> str:
+        return f"shard: record {row}"
+
+    def train_step(self, step: int, *votes: Any) -> tuple[Any, ...]:
         bad = step in self.bad_steps
         if step == self.signal_at:
             os.kill(os.getpid(), signal.SIGTERM)
-        values = (math.inf if bad else float(step), 1.0, 0.1, 1.0, bad, 0.5)
+        values: tuple[float, ...] = (math.inf if bad else float(step), 1.0, 0.1, 1.0, bad, 0.5)
+        if votes:
+            values = (*values, float(votes[0].asnumpy()[0]) + (step in self.votes_of_others))
         return tuple(SimpleNamespace(asnumpy=lambda value=value: value) for value in values)
 
     def evaluate(self, inference: Any, max_batches: int = 0) -> Score:
@@ -270,13 +293,60 @@ def test_a_signal_in_the_last_step_changes_nothing() -> None:
 def test_skipped_updates_stop_a_training_without_loss_scale() -> None:
     world = World()
     world.bad_steps = {2}
-    with pytest.raises(TrainingError, match="1 of the steps up to 3"):
+    with pytest.raises(TrainingError, match=r"step 2: .* 2 records: shard: record 4, shard: record 5"):
         world.fit()
-    assert world.named("log") == [(3, 2.0)]
-    assert world.named("save") == []
+    assert world.step == 2
+    assert world.named("log") == world.named("save") == []
     scaled = World(replace(SETTINGS, stop_on_overflow=False))
     scaled.bad_steps = {2}
     assert scaled.fit() == 0
+
+
+@pytest.mark.parametrize("step", [3, 4, 8])
+def test_a_skipped_update_stops_before_anything_is_logged_or_saved(step: int) -> None:
+    world = World()
+    world.bad_steps = {step}
+    with pytest.raises(TrainingError, match=f"step {step}:"):
+        world.fit()
+    assert all(event[1] < step for event in world.events if event[0] != "start")
+
+
+def test_with_a_data_sink_the_host_looks_at_results_every_so_many_steps() -> None:
+    world = World(replace(SETTINGS, sink_steps=3, log_steps=100, evaluate=False, save_steps=100))
+    world.bad_steps = {2}
+    with pytest.raises(TrainingError, match="step 2:"):
+        world.fit()
+    # Steps 1 to 3 are looked at when step 4 is queued.
+    assert world.step == 3
+
+
+def test_a_loss_scale_that_cannot_shrink_further_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(replace(SETTINGS, stop_on_overflow=False))
+    world.bad_steps = {1, 2, 3}
+    step = world.train_step
+
+    def hopeless(number: int) -> tuple[Any, ...]:
+        values = step(number)
+        return (values[0], SimpleNamespace(asnumpy=lambda: math.inf), *values[2:])
+
+    world.train_step = hopeless  # type: ignore[method-assign, assignment]
+    with pytest.raises(TrainingError, match=r"step 3: .* all 3 steps"):
+        world.fit()
+
+
+@pytest.mark.parametrize("of_others", [True, False])
+def test_processes_stop_together_after_the_same_step(of_others: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vote is read one step later, when the next one is queued, by every process alike."""
+    monkeypatch.setattr(trainer, "from_main", lambda group, value: value)
+    world = World()
+    world.group = ProcessGroup(1, 2)
+    if of_others:
+        world.votes_of_others = {5}
+    else:
+        # The signal comes while step 4 runs; the vote goes with step 5.
+        world.signal_at = 4
+    assert world.fit() == signal.SIGTERM
+    assert world.events[-1] == ("save", 6, 2, 2)
 
 
 def test_a_score_that_is_no_number_is_never_the_best() -> None:

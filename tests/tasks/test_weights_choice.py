@@ -108,9 +108,13 @@ def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_a_run_goes_on_in_its_own_checkpoint_folder(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path, previous_config={"save_finetune_checkpoint_path": str(tmp_path / "outside")})
-    check_same_folder(run, CheckpointManager(tmp_path / "outside", "classifier", keep=1))
+    check_same_folder(
+        run, CheckpointManager(tmp_path / "outside", "classifier", keep=1), "save_finetune_checkpoint_path"
+    )
     with pytest.raises(ConfigError, match=r"keeps its checkpoints in .*outside"):
-        check_same_folder(run, CheckpointManager(tmp_path / "checkpoints", "classifier", keep=1))
+        check_same_folder(
+            run, CheckpointManager(tmp_path / "checkpoints", "classifier", keep=1), "save_finetune_checkpoint_path"
+        )
 
 
 def test_settings_that_make_another_training_are_refused(manager: CheckpointManager) -> None:

@@ -17,6 +17,7 @@ import sys
 import numpy as np, mindspore as ms
 from mindspore import Tensor, nn, ops
 from src.config.sections import LossScaleConfig, OptimizerConfig
+from src.runtime.collectives import share_parameters
 from src.runtime.device import setup_device
 from src.runtime.process_group import join_process_group
 from src.train.cell import TrainStepCell
@@ -29,7 +30,7 @@ group = join_process_group(size > 1, size)
 class Network(nn.Cell):
     def __init__(self):
         super().__init__()
-        generator = np.random.default_rng(0 if group.is_main else 5)  # rank 0's weights are sent to all
+        generator = np.random.default_rng(0 if group.is_main else 5)  # rank 0's weights are shared below
         self.dense = nn.Dense(16, 4)
         for item in self.get_parameters():
             item.set_data(Tensor(generator.normal(size=item.shape).astype(np.float32)))
@@ -48,6 +49,7 @@ optimizer = build_optimizer(network, OptimizerConfig(name="AdamWeightDecay", lea
 scale = LossScaleConfig(enable=True, value=1024.0, window=3)
 settings = {"accumulation_steps": 2, "distributed": group.distributed, "saturating": True}
 cell = Saturating(network, optimizer, scale, 1.0, **settings)
+share_parameters(group, list(cell.get_parameters()))
 for step in range(8):
     x = np.random.default_rng(step).normal(size=(8, 16)).astype(np.float32)
     weight = np.array([1, 1, 1, 1, 1, 1, 0, 0], np.float32)  # the ranks hold different numbers of real rows
@@ -58,7 +60,10 @@ for step in range(8):
     rows = np.arange(8).reshape(size, -1)[group.rank]
     total = np.zeros(2)
     for part in np.array_split(rows, 2):
-        values = cell(Tensor(x[part]), Tensor(weight[part]), Tensor([weight[rows].sum()], ms.float32))
+        inputs = (Tensor(x[part]), Tensor(weight[part]), Tensor([weight[rows].sum()], ms.float32))
+        vote = (Tensor([float(group.rank == 1 and step == 7)], ms.float32),) if group.distributed else ()
+        values = cell(*inputs, *vote)
+        assert not vote or float(values[-1].asnumpy()) == (step == 7)
         total += [float(values[0].asnumpy()), float(values[5].asnumpy())]
     if step not in (4, 5):
         print("figures", *total, float(values[1].asnumpy()), float(values[3].asnumpy()))

@@ -1,0 +1,147 @@
+"""The run directory of a training with its checkpoints: taken, looked into for a state to go on from, and begun."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.common.config_diff import diff_configs
+from src.common.environment import collect_environment
+from src.common.errors import CheckpointError
+from src.common.log import setup_logging
+from src.common.run_directory import RunDirectory
+from src.config.load import LoadedConfig
+from src.tasks.base import Task
+from src.tasks.training_setup import TrainingSetup
+from src.tasks.weights_choice import (
+    NoCheckpoints,
+    check_identity,
+    check_same_folder,
+    checkpoint_folder,
+    hold_folder,
+    load_start_weights,
+    refuse_used_folder,
+)
+from src.train.checkpoint import CheckpointManager
+from src.train.checkpoint_files import CheckpointEntry
+
+logger = logging.getLogger(__name__)
+
+# A resumed run may differ in these without being another run.
+_FREE_KEYS = {
+    *("resume", "overwrite", "run_dir", "log_steps", "do_predict", "test_data_file_path"),
+    *("distribute", "device_num"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunHome:
+    """Where the main process of a training writes.
+
+    Attributes:
+        run: The run directory, locked for this process.
+        folder: The folder of the checkpoints, locked too.
+        checkpoints: The checkpoints in it.
+        saves: Whether this run saves any.
+        resumed: The checkpoint to go on from.
+    """
+
+    run: RunDirectory
+    folder: Path
+    checkpoints: CheckpointManager
+    saves: bool
+    resumed: CheckpointEntry | None
+
+    @classmethod
+    def claim(cls, prefix: str, loaded: LoadedConfig[Any], stack: contextlib.ExitStack) -> RunHome:
+        """Take the run directory of the configuration until ``stack`` ends; nothing but locks is written.
+
+        Args:
+            prefix: First part of the checkpoints' names.
+            loaded: The configuration.
+            stack: Gives everything back.
+
+        Raises:
+            AlbertError: The directory is not fit for the run, or there is nothing to resume.
+        """
+        values, plan = loaded.values, loaded.values.run_plan()
+        run = stack.enter_context(
+            RunDirectory.claim(loaded.run_directory(), resume=values.resume, overwrite=values.overwrite)
+        )
+        folder = checkpoint_folder(run, plan.checkpoint_folder)
+        stack.enter_context(hold_folder(folder, run))
+        checkpoints = CheckpointManager(folder, prefix, plan.keep)
+        return cls(run, folder, checkpoints, plan.save, _find_resumed(run, checkpoints, loaded))
+
+    @property
+    def step(self) -> int:
+        """Updates that are done already."""
+        return self.resumed.position.global_step if self.resumed else 0
+
+    @property
+    def keeper(self) -> CheckpointManager | NoCheckpoints:
+        """What the training saves with."""
+        return self.checkpoints if self.saves else NoCheckpoints()
+
+    def load_start(self, setup: TrainingSetup, loaded: LoadedConfig[Any]) -> None:
+        """Load the state to go on from, or the pre-trained weights to begin with.
+
+        Raises:
+            CheckpointError: They do not fit, or the state belongs to a training with other settings.
+        """
+        if self.resumed is not None:
+            check_identity(self.resumed, setup.settings.identity)
+            self.checkpoints.restore(setup.networks.inference, setup.step_cell, self.resumed)
+            logger.info("resumed at step %d", self.step)
+        else:
+            load_start_weights(setup.networks.inference, loaded.values.run_plan())
+
+    def begin(self, task: Task, loaded: LoadedConfig[Any]) -> None:
+        """Write what describes the run; whatever could be wrong with its start must have been found before."""
+        self.run.begin(_lasting_config(loaded), collect_environment(loaded.values.device_target))
+        setup_logging(self.run.log_file)
+        task.save_assets(self.run.assets)
+
+
+def _lasting_config(loaded: LoadedConfig[Any]) -> str:
+    """Return the configuration for the run directory without what was said for this one start.
+
+    Whoever starts anew from that file must not empty or continue a run that they did not mean; the folder that the
+    file lies in is the run, wherever it is moved; and how many processes there are is for ``launch.py`` to say.
+    """
+    once = {"resume": False, "overwrite": False, "run_dir": "", "distribute": False, "device_num": 1}
+    values = loaded.values.model_copy(update=once)
+    return dataclasses.replace(loaded, values=values).to_yaml()
+
+
+def _find_resumed(
+    run: RunDirectory, checkpoints: CheckpointManager, loaded: LoadedConfig[Any]
+) -> CheckpointEntry | None:
+    """Return the newest sound checkpoint of a resumed run, after saying what differs from the earlier command."""
+    plan = loaded.values.run_plan()
+    if not loaded.values.resume:
+        # What the earlier run left in its own folder goes when the new run begins.
+        if not (loaded.values.overwrite and checkpoints.directory.resolve() == run.checkpoints.resolve()):
+            refuse_used_folder(checkpoints)
+        return None
+    check_same_folder(run, checkpoints, plan.checkpoint_folder_key)
+    now = yaml.safe_load(loaded.to_yaml())
+    for difference in diff_configs(run.previous_config or {}, now):
+        if difference.key.split(".")[0] not in _FREE_KEYS:
+            logger.warning("the resumed run had another setting: %s", difference)
+    found = checkpoints.latest()
+    if found is None:
+        refuse_used_folder(checkpoints)
+        if not (plan.random_start or plan.start_weights):
+            raise CheckpointError(
+                "the run has no checkpoint yet",
+                str(run.path),
+                f"give {plan.start_weights_key} or from_scratch as for its first start",
+            )
+        logger.warning("%s holds no checkpoint yet: training begins at step 0", run.path)
+    return found

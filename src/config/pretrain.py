@@ -94,8 +94,19 @@ class PretrainOptimizerKeys(Section):
     Momentum: MomentumKeys = MomentumKeys()
 
 
+class PretrainProcessKeys(Section):
+    """How several processes share the work."""
+
+    group: ClassVar[str] = "Device and processes"
+
+    shard_optimizer_state: bool = Field(
+        False, description="split the optimizer's moments over the processes: less memory, one more message per tensor"
+    )
+
+
 class PretrainConfig(
     TaskConfig,
+    PretrainProcessKeys,
     VocabularyKeys,
     PretrainOptimizerKeys,
     PretrainEvaluationKeys,
@@ -150,6 +161,7 @@ class PretrainConfig(
             scored_weights=self.eval_ckpt,
             checkpoint_folder=self.save_checkpoint_path,
             checkpoint_folder_key="save_checkpoint_path",
+            slice_optimizer_state=self.shard_optimizer_state,
             sink_steps=self.data_sink_steps if sink else 0,
         )
 
@@ -159,6 +171,10 @@ class PretrainConfig(
         if self.train_with_eval and not self.eval_data_dir:
             keys = ("train_with_eval", "eval_data_dir")
             problems.append(Problem(keys, "train_with_eval needs eval_data_dir", "name the folder of held-out records"))
+        if self.shard_optimizer_state and not self.distribute:
+            keys = ("shard_optimizer_state", "distribute")
+            what = "shard_optimizer_state has no effect without distribute"
+            problems.append(Problem(keys, what, "start with launch.py, or leave it false"))
         if self.resume and not self.enable_save_ckpt:
             keys = ("resume", "enable_save_ckpt")
             problems.append(Problem(keys, "a run that saves nothing cannot be resumed", "leave enable_save_ckpt true"))

@@ -27,6 +27,7 @@ class RunPlan:
         scored_weights: Checkpoint to evaluate or predict with, without training.
         checkpoint_folder: Folder of the checkpoints; empty takes the one in the run directory.
         checkpoint_folder_key: The configuration's key of it.
+        slice_optimizer_state: Split the optimizer's state over the processes.
         sink_steps: Updates between two looks of the host, where the device fetches its batches from a queue; else 0.
     """
 
@@ -47,6 +48,7 @@ class RunPlan:
     scored_weights: str
     checkpoint_folder: str
     checkpoint_folder_key: str
+    slice_optimizer_state: bool = False
     sink_steps: int = 0
 
     def total_steps(self, steps_per_epoch: int) -> int:

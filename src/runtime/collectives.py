@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
@@ -51,6 +51,22 @@ def gather(group: ProcessGroup, values: Sequence[float] | np.ndarray) -> np.ndar
     return words.view(np.float64).reshape(group.size, own.size)
 
 
+def gather_float32(group: ProcessGroup, values: np.ndarray) -> np.ndarray:
+    """Return the values of all processes, float32 [size, n], exact to the bit; every process must call it.
+
+    Args:
+        group: The processes.
+        values: float32 [n] of this process; n is the same in all.
+    """
+    if not group.distributed:
+        return values[None]
+    together = _Gather()
+    pieces = []
+    for piece in _pieces(values.view(np.int32)):
+        pieces.append(together(Tensor(piece)).asnumpy().reshape(group.size, _PIECE))
+    return np.concatenate(pieces, axis=1)[:, : values.size].view(np.float32)
+
+
 def from_main(group: ProcessGroup, value: float) -> float:
     """Return the value that the main process gave."""
     return float(gather(group, [value])[0, 0])
@@ -93,10 +109,12 @@ def _joined(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
 def _sum_in_pieces(add: nn.Cell, values: np.ndarray) -> np.ndarray:
     """Add up float32 [n] over all processes."""
-    pieces = []
-    for start in range(0, max(1, values.size), _PIECE):
-        piece = values[start : start + _PIECE]
-        padded = np.zeros(_PIECE, np.float32)
-        padded[: piece.size] = piece
-        pieces.append(add(Tensor(padded)).asnumpy()[: piece.size])
-    return np.concatenate(pieces)
+    return np.concatenate([add(Tensor(piece)).asnumpy() for piece in _pieces(values)])[: values.size]
+
+
+def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut an array [n] into arrays of one length, the last filled up with zeros: one graph serves them all."""
+    for start in range(0, values.size, _PIECE):
+        piece = np.zeros(_PIECE, values.dtype)
+        piece[: min(_PIECE, values.size - start)] = values[start : start + _PIECE]
+        yield piece

@@ -31,6 +31,8 @@ from src.tasks.weights_choice import NoCheckpoints, best_or_latest_weights, load
 logger = logging.getLogger(__name__)
 
 _SANITY_BATCHES = 2
+# Of a description that holds the list of all files.
+_SHOWN_CHARACTERS = 300
 
 
 def run_task(make_task: Callable[[ProcessGroup], Task], loaded: LoadedConfig[Any]) -> int:
@@ -114,10 +116,13 @@ def _train(task: Task, loaded: LoadedConfig[Any], group: ProcessGroup) -> int:
         step = int(from_main(group, home.step if home else 0))
         _check_same_data(task, group)
         setup = build_training(task, loaded, step, group)
+        whole = setup.sliced.blank()
         if home:
             log_summary(task, loaded, setup, group)
-            home.load_start(setup, loaded)
-        share_parameters(group, list(setup.step_cell.get_parameters()))
+            home.load_start(setup, loaded, whole)
+        together = [item for item in setup.step_cell.get_parameters() if item.name not in whole]
+        share_parameters(group, [*together, *whole.values()])
+        setup.sliced.take(whole)
         if plan.evaluate:
             # An evaluation that cannot run should fail now and not after the first epoch.
             task.evaluate(setup.networks.inference, _SANITY_BATCHES)
@@ -145,7 +150,7 @@ def _fit(task: Task, setup: TrainingSetup, home: RunHome | None, group: ProcessG
             total_steps, epoch_steps = setup.settings.total_steps, task.steps_per_epoch()
             recorder = stack.enter_context(Recorder(home.run, total_steps, epoch_steps, resumed_step, task.loss_unit))
         keeper = home.keeper if home else NoCheckpoints()
-        trainer = Trainer(task, setup.networks, setup.step_cell, setup.settings, keeper, recorder, group)
+        trainer = Trainer(task, setup, keeper, recorder, group)
         stopped_by = trainer.fit(resumed_step or 0)
         recorder.draw()
     return stopped_by
@@ -159,6 +164,6 @@ def _check_same_data(task: Task, group: ProcessGroup) -> None:
     if different:
         raise DataError(
             f"rank {', '.join(map(str, different))} reads other training data or settings than rank 0",
-            f"rank {group.rank}: {text}",
+            f"rank {group.rank}: {text[:_SHOWN_CHARACTERS]}",
             "give every machine the same files and the same configuration",
         )

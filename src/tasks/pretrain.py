@@ -17,7 +17,7 @@ from src.data.manifest import TokenizerInfo
 from src.data.pretraining.table import PretrainTable, read_pretrain_table
 from src.model.pretraining import AlbertPreTraining, AlbertPreTrainingModel
 from src.runtime.process_group import ProcessGroup
-from src.tasks.assets import TaskDescription, load_task_tokenizer, save_assets
+from src.tasks.assets import PRETRAINING, TaskDescription, check_trained_task, load_task_tokenizer, save_assets
 from src.tasks.base import Networks, Score, Task
 from src.tasks.feed import TrainFeed, feed_from
 from src.tasks.inference import evaluation_plan
@@ -81,12 +81,14 @@ class PretrainTask(Task):
         tables = [table for table in (self._train, self._evaluation) if table is not None]
         known = [(table, table.tokenizer) for table in tables if table.tokenizer is not None]
         if len({made_with.sha256 for _, made_with in known}) > 1:
-            raise DataError(
-                f"these records were made with another vocabulary ({known[1][1].file}) than those of {known[0][0].source}",
-                str(known[1][0].source),
-                "create both with the same one",
-            )
+            (first, _), (second, made_with) = known
+            what = f"the records were made with another vocabulary ({made_with.file}) than those of {first.source}"
+            raise DataError(what, str(second.source), "create both with the same one")
         return known[0][1] if known else None
+
+    def check_trained_with(self, run: Path) -> None:
+        """Raise ``CheckpointError`` where the run directory ``run`` tells that it had another vocabulary."""
+        check_trained_task(run / "assets", PRETRAINING, None, self._made_with.sha256 if self._made_with else "")
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""
@@ -109,7 +111,7 @@ class PretrainTask(Task):
     def data_identity(self) -> dict[str, Any]:
         """Return rows of an update, order and records; how processes and micro-batches share an update is free."""
         return {
-            "rows of an update": self._geometry.update_rows,
+            "rows of an update (batch_size x accumulation_steps x processes)": self._geometry.update_rows,
             "bucket_list": list(self._buckets),
             "do_shuffle": self._config.do_shuffle,
             "seed": self._config.seed,
@@ -150,7 +152,7 @@ class PretrainTask(Task):
         made_with, tokenizer = self._made_with, self._tokenizer
         sha256 = str(tokenizer.fingerprint()["sha256"]) if tokenizer else ""
         description = TaskDescription(
-            kind="pretraining",
+            kind=PRETRAINING,
             task_name="",
             labels=(),
             length=self._buckets[-1],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+from mindspore import Parameter
 
 from src.common.config_diff import diff_configs
 from src.common.environment import collect_environment
@@ -88,15 +90,20 @@ class RunHome:
         """What the training saves with."""
         return self.checkpoints if self.saves else NoCheckpoints()
 
-    def load_start(self, setup: TrainingSetup, loaded: LoadedConfig[Any]) -> None:
+    def load_start(self, setup: TrainingSetup, loaded: LoadedConfig[Any], whole: Mapping[str, Parameter]) -> None:
         """Load the state to go on from, or the pre-trained weights to begin with.
+
+        Args:
+            setup: Gets weights and state.
+            loaded: The configuration.
+            whole: Gets, by name, the state of which ``setup`` holds slices only.
 
         Raises:
             CheckpointError: They do not fit, or the state belongs to a training with other settings.
         """
         if self.resumed is not None:
             check_identity(self.resumed, setup.settings.identity)
-            self.checkpoints.restore(setup.networks.inference, setup.step_cell, self.resumed)
+            self.checkpoints.restore(setup.networks.inference, setup.step_cell, self.resumed, whole)
             logger.info("resumed at step %d", self.step)
         else:
             load_start_weights(setup.networks.inference, loaded.values.run_plan())

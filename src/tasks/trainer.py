@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import mindspore as ms
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from src.common.errors import CheckpointError, TrainingError
 from src.common.heartbeat import beat
@@ -18,11 +16,12 @@ from src.data.dataset import TrainStart
 from src.evaluate.task_metrics import is_better
 from src.runtime.collectives import from_main
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
-from src.tasks.base import Networks, Score, Task
+from src.tasks.base import Score, Task
 from src.tasks.feed import Outputs, StepInfo
 from src.tasks.recorder import SilentRecorder
 from src.tasks.step_window import StepWindow
 from src.tasks.stop_signal import StopSignal
+from src.tasks.training_setup import TrainingSetup
 from src.tasks.update_watch import UpdateWatch
 from src.tasks.weights_choice import NoCheckpoints
 from src.train.checkpoint import CheckpointManager
@@ -31,43 +30,12 @@ from src.train.checkpoint_files import Metric, TrainPosition
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """When things happen, in optimizer steps.
-
-    Attributes:
-        epochs: Passes over the data.
-        total_steps: Optimizer steps of the whole training; ``epochs`` is made to hold them.
-        log_steps: Steps between log lines.
-        eval_steps: Steps between evaluations; 0 evaluates at the end of each epoch.
-        save_steps: Steps between checkpoints; 0 saves at the end of each epoch.
-        accumulation_steps: Micro-batches of a step.
-        stop_on_overflow: True where the loss is not scaled, so that a non-finite gradient is never normal.
-        evaluate: Whether there is evaluation data.
-        sink_steps: With a data sink, updates between two looks of the host at their results; 0 without.
-        identity: What must stay the same for a checkpoint to be gone on with; it is stored in each.
-    """
-
-    epochs: int
-    total_steps: int
-    log_steps: int
-    eval_steps: int
-    save_steps: int
-    accumulation_steps: int
-    stop_on_overflow: bool
-    evaluate: bool
-    sink_steps: int = 0
-    identity: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Trainer:
     """Train the networks of a task from a position to the end.
 
     Args:
         task: Gives the batches and scores the network.
-        networks: The networks of the task.
-        step_cell: The train cell around ``networks.loss``.
-        settings: When things happen.
+        setup: Networks, train cell, and when things happen.
         checkpoints: Where state is kept.
         recorder: Where figures go.
         group: The processes that train together; all of them run this same loop, step by step.
@@ -76,22 +44,21 @@ class Trainer:
     def __init__(
         self,
         task: Task,
-        networks: Networks,
-        step_cell: nn.Cell,
-        settings: TrainSettings,
+        setup: TrainingSetup,
         checkpoints: CheckpointManager | NoCheckpoints,
         recorder: SilentRecorder,
         group: ProcessGroup = ONE_PROCESS,
     ) -> None:
         self._task = task
-        self._networks = networks
-        self._step_cell = step_cell
-        self._settings = settings
+        self._networks = setup.networks
+        self._step_cell = setup.step_cell
+        self._sliced = setup.sliced
+        self._settings = settings = setup.settings
         self._checkpoints = checkpoints
         self._recorder = recorder
         self._group = group
         self._steps_per_epoch = task.steps_per_epoch()
-        self._window = StepWindow(networks.loss.figure_names, settings.accumulation_steps, group.size)
+        self._window = StepWindow(setup.networks.loss.figure_names, settings.accumulation_steps, group.size)
         every = max(1, settings.sink_steps)
         self._watch = UpdateWatch(settings.stop_on_overflow, group.distributed, task.place_of, every)
 
@@ -198,7 +165,9 @@ class Trainer:
         return TrainPosition(epoch=epoch + 1, step_in_epoch=step_in_epoch + 1, global_step=step, extra=extra)
 
     def _save(self, step: int) -> None:
-        self._checkpoints.save(self._networks.inference, self._step_cell, self._position(step))
+        # Every process takes part, because each holds slices; the main one writes.
+        whole = self._sliced.whole()
+        self._checkpoints.save(self._networks.inference, self._step_cell, self._position(step), whole=whole)
 
     def _best_value(self, name: str) -> float | None:
         """Return the best value of the metric ``name`` so far; ``None`` where there is none to compare with."""

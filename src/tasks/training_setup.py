@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from src.config.load import LoadedConfig
 from src.runtime.device import overflow_may_saturate, seed_everything
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Networks, Task
-from src.tasks.trainer import TrainSettings
 from src.train.cell import TrainStepCell
 from src.train.optimizers import ParameterGroup, build_optimizer, describe_groups
+from src.train.state_slices import SlicedState
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """When things happen, in optimizer steps.
+
+    Attributes:
+        epochs: Passes over the data.
+        total_steps: Optimizer steps of the whole training; ``epochs`` is made to hold them.
+        log_steps: Steps between log lines.
+        eval_steps: Steps between evaluations; 0 evaluates at the end of each epoch.
+        save_steps: Steps between checkpoints; 0 saves at the end of each epoch.
+        accumulation_steps: Micro-batches of a step.
+        stop_on_overflow: True where the loss is not scaled, so that a non-finite gradient is never normal.
+        evaluate: Whether there is evaluation data.
+        sink_steps: With a data sink, updates between two looks of the host at their results; 0 without.
+        identity: What must stay the same for a checkpoint to be gone on with; it is stored in each.
+    """
+
+    epochs: int
+    total_steps: int
+    log_steps: int
+    eval_steps: int
+    save_steps: int
+    accumulation_steps: int
+    stop_on_overflow: bool
+    evaluate: bool
+    sink_steps: int = 0
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -23,12 +53,14 @@ class TrainingSetup:
         step_cell: The train cell around the loss network.
         settings: When things happen.
         groups: The decay and the no-decay parameters, for the start-up summary.
+        sliced: What of the optimizer's state is split over processes.
     """
 
     networks: Networks
     step_cell: TrainStepCell
     settings: TrainSettings
     groups: tuple[ParameterGroup, ParameterGroup]
+    sliced: SlicedState
 
 
 def train_settings(task: Task, values: Any) -> TrainSettings:
@@ -68,7 +100,8 @@ def build_training(
     networks = task.build_networks()
     settings = train_settings(task, values)
     config = loaded.optimizer(settings.total_steps)
-    optimizer = build_optimizer(networks.loss, config, settings.total_steps)
+    share = group if values.run_plan().slice_optimizer_state else ONE_PROCESS
+    optimizer = build_optimizer(networks.loss, config, settings.total_steps, share)
     step_cell = TrainStepCell(
         networks.loss,
         optimizer,
@@ -78,4 +111,5 @@ def build_training(
         distributed=group.distributed,
         saturating=overflow_may_saturate(),
     )
-    return TrainingSetup(networks, step_cell, settings, describe_groups(networks.loss, config))
+    groups = describe_groups(networks.loss, config)
+    return TrainingSetup(networks, step_cell, settings, groups, SlicedState(optimizer, share))

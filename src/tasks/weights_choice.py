@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mindspore import nn
+from mindspore import Parameter, nn
 
 from src.common.errors import CheckpointError, ConfigError, OutputError
 from src.common.files import make_directory
@@ -36,7 +36,7 @@ def best_or_latest_weights(directory: Path, prefix: str) -> Path:
         best = None
     found = best or manager.latest()
     if found is None:
-        raise CheckpointError("the run has no checkpoint yet", str(directory), "train first, or name --checkpoint")
+        raise CheckpointError("the run has no checkpoint yet", str(directory), "train first, or name a checkpoint")
     return directory / found.weights.name
 
 
@@ -54,7 +54,14 @@ def load_start_weights(network: nn.Cell, plan: RunPlan) -> None:
 class NoCheckpoints:
     """Keeps nothing: for a run that saves no checkpoints, and for every process but the main one."""
 
-    def save(self, network: nn.Cell, train_cell: nn.Cell, position: TrainPosition) -> None:
+    def save(
+        self,
+        network: nn.Cell,
+        train_cell: nn.Cell,
+        position: TrainPosition,
+        metric: Metric | None = None,
+        whole: Mapping[str, Parameter] | None = None,
+    ) -> None:
         """Save nothing."""
 
     def save_best(self, network: nn.Cell, position: TrainPosition, metric: Metric) -> None:
@@ -123,7 +130,7 @@ def check_identity(checkpoint: CheckpointEntry, identity: Mapping[str, Any]) -> 
     """Raise ``CheckpointError`` when a checkpoint was made with settings that going on cannot change."""
     stored = checkpoint.position.extra
     different = [
-        f"{key} was {stored[key]}, is {value}" for key, value in identity.items() if stored.get(key, value) != value
+        _difference(key, stored[key], value) for key, value in identity.items() if stored.get(key, value) != value
     ]
     if different:
         raise CheckpointError(
@@ -131,3 +138,11 @@ def check_identity(checkpoint: CheckpointEntry, identity: Mapping[str, Any]) -> 
             checkpoint.weights.name,
             "resume with the earlier ones, or start a new run from its weights",
         )
+
+
+def _difference(key: str, earlier: Any, now: Any) -> str:
+    """Say what is different, of many values only their names: the list of a corpus' files would fill the screen."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        names = [name for name in now if earlier.get(name) != now[name]]
+        return f"{key} are others ({', '.join(names)})"
+    return f"{key} was {earlier}, is {now}"

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mindspore import Parameter, nn, ops
@@ -30,6 +30,7 @@ from src.train.checkpoint_files import (
     read_manifest,
     read_parameters,
     record_of,
+    with_sums_of,
     write_parameters,
 )
 
@@ -60,7 +61,12 @@ class CheckpointManager:
         self._leftovers_cleaned = False
 
     def save(
-        self, network: nn.Cell, train_cell: nn.Cell, position: TrainPosition, metric: Metric | None = None
+        self,
+        network: nn.Cell,
+        train_cell: nn.Cell,
+        position: TrainPosition,
+        metric: Metric | None = None,
+        whole: Mapping[str, Parameter] | None = None,
     ) -> CheckpointEntry:
         """Save a complete checkpoint and drop the oldest beyond ``keep``.
 
@@ -71,6 +77,7 @@ class CheckpointManager:
             train_cell: Its other parameters become ``<prefix>-<epoch>_<step>.state.ckpt``.
             position: Where training stands.
             metric: Recorded in the manifest.
+            whole: By name, what is saved in the place of parameters of which ``train_cell`` holds a slice only.
 
         Raises:
             OutputError: The files cannot be written; the checkpoints there are untouched.
@@ -81,7 +88,7 @@ class CheckpointManager:
             with self._scratch() as scratch:
                 weights, state = scratch / f"{stem}.ckpt", scratch / f"{stem}.state.ckpt"
                 write_parameters(network.get_parameters(), weights)
-                write_parameters(state_parameters(network, train_cell).values(), state)
+                write_parameters({**state_parameters(network, train_cell), **(whole or {})}.values(), state)
                 entry = CheckpointEntry(
                     position=position, weights=record_of(weights), state=record_of(state), metric=metric
                 )
@@ -155,13 +162,20 @@ class CheckpointManager:
             f"no checkpoint is whole: {'; '.join(damages)}", str(self.directory), "restore a copy or train anew"
         )
 
-    def restore(self, network: nn.Cell, train_cell: nn.Cell, entry: CheckpointEntry | None = None) -> TrainPosition:
+    def restore(
+        self,
+        network: nn.Cell,
+        train_cell: nn.Cell,
+        entry: CheckpointEntry | None = None,
+        whole: Mapping[str, Parameter] | None = None,
+    ) -> TrainPosition:
         """Load weights and training state, all of it or nothing.
 
         Args:
             network: Gets the weights.
             train_cell: Gets the rest of its parameters.
             entry: The checkpoint; ``None`` takes ``latest()``.
+            whole: By name, what is loaded in the place of parameters of which ``train_cell`` holds a slice only.
 
         Raises:
             CheckpointError: There is none, it is damaged, or names, shapes or types differ from the cells'.
@@ -172,9 +186,9 @@ class CheckpointManager:
         pairs = []
         for record, parameters in (
             (entry.weights, {item.name: item for item in network.get_parameters()}),
-            (entry.state, state_parameters(network, train_cell)),
+            (entry.state, {**state_parameters(network, train_cell), **(whole or {})}),
         ):
-            loaded = read_parameters(self.directory, record)
+            loaded = with_sums_of(parameters, read_parameters(self.directory, record))
             check_match(parameters, loaded, self.directory / record.name)
             pairs += [(parameter, loaded[name]) for name, parameter in parameters.items()]
         for parameter, value in pairs:

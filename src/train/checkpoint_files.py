@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +19,9 @@ from src.common.errors import CheckpointError
 from src.common.files import sha256_of
 
 MANIFEST_NAME = "manifest.json"
+# Names of what the train cell adds up over the micro-batches of an update, and of their number so far.
+SUM_PREFIX = "accumulated"
+MICRO_BATCHES = "accumulated_micro_batches"
 _LISTED_NAMES = 8
 _PLAIN_NAME = r"^[^/\\]+$"
 
@@ -189,6 +193,20 @@ def check_match(expected: Mapping[str, Parameter], loaded: Mapping[str, Paramete
     if found:
         advice = "resume with the network, optimizer, accumulation and loss scale that the checkpoint was saved with"
         raise CheckpointError(f"does not fit: {found}", str(path), advice)
+
+
+def with_sums_of(parameters: Mapping[str, Parameter], loaded: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return what was loaded with the running sums that ``parameters`` has, where a checkpoint is from between updates.
+
+    There all running sums are zero, so that training goes on with any number of micro-batches.
+    """
+    micro_batches = loaded.get(MICRO_BATCHES)
+    if micro_batches is not None and int(micro_batches.asnumpy()) != 0:
+        return dict(loaded)
+    kept = {name: value for name, value in loaded.items() if not name.startswith(SUM_PREFIX)}
+    sums = [item for name, item in parameters.items() if name.startswith(SUM_PREFIX)]
+    zeros = {item.name: Parameter(np.zeros(item.shape, item.asnumpy().dtype), name=item.name) for item in sums}
+    return {**kept, **zeros}
 
 
 def _listed(title: str, names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from src.common.errors import DataError
+from src.common.errors import DataError, OutputError
 from src.common.files import atomic_path, make_directory, output_error
 
 TRAIN = "train"
@@ -171,16 +172,24 @@ class MetricsLog:
             raise output_error(error, self._path) from error
 
     def close(self) -> None:
-        """Close both files; safe to call twice."""
+        """Close both files; safe to call twice.
+
+        Raises:
+            OutputError: The last events cannot be written.
+        """
         self._stream.close()
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+        events, self._events = self._events, None
+        if events is not None:
+            try:
+                events.close()
+            except OSError as error:
+                raise output_error(error, self._path) from error
 
     def __enter__(self) -> MetricsLog:
         """Return the log."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close both files."""
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Close both files; an error that ends the run already is not replaced by another."""
+        with contextlib.suppress(*([] if error is None else [OutputError])):
+            self.close()

@@ -16,7 +16,9 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src.config.sections import OptimizerConfig
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.train.schedule import LearningRate, WarmupPolynomialDecay
+from src.train.state_slices import StateSlices, sliced_zeros_like
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,16 @@ def describe_groups(network: nn.Cell, config: OptimizerConfig) -> tuple[Paramete
     return groups[0], groups[1]
 
 
-def build_optimizer(network: nn.Cell, config: OptimizerConfig, train_steps: int) -> nn.Optimizer:
+def build_optimizer(
+    network: nn.Cell, config: OptimizerConfig, train_steps: int, share: ProcessGroup = ONE_PROCESS
+) -> nn.Optimizer:
     """Build the optimizer of ``config`` over the trainable parameters of ``network``.
 
     Args:
         network: Its parameters keep their names and their order.
         config: Name, schedule and hyper-parameters.
         train_steps: Updates of the whole run: length of the decay unless ``config.decay_steps`` gives it.
+        share: Processes over which the moments are split; one process holds them whole.
 
     Raises:
         ConfigError: The learning rate has no steps to decay over.
@@ -74,10 +79,10 @@ def build_optimizer(network: nn.Cell, config: OptimizerConfig, train_steps: int)
     schedule = LearningRate(WarmupPolynomialDecay.from_config(config, train_steps))
     parameters = network.trainable_params()
     if config.name == "AdamWeightDecay":
-        return AdamWeightDecay(parameters, schedule, config)
+        return AdamWeightDecay(parameters, schedule, config, share)
     if config.name == "Lamb":
-        return Lamb(parameters, schedule, config)
-    return Momentum(parameters, schedule, config)
+        return Lamb(parameters, schedule, config, share)
+    return Momentum(parameters, schedule, config, share)
 
 
 class _Float32Optimizer(nn.Optimizer):
@@ -87,14 +92,30 @@ class _Float32Optimizer(nn.Optimizer):
         parameters: The parameters to train.
         schedule: The learning rate.
         config: Weight decay and its filter.
+        share: Processes over which the moments are split.
     """
 
-    def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
+    def __init__(
+        self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig, share: ProcessGroup
+    ) -> None:
         super().__init__(schedule, parameters)
+        self.share = share
+        self.is_sliced = share.distributed
+        # Shapes of the state that is split over processes, by name, for checkpoints.
+        self.sliced_shapes: dict[str, tuple[int, ...]] = {}
+        if self.is_sliced:
+            self.slices = StateSlices([tuple(item.shape) for item in parameters], share)
         self.decays = tuple(is_decayed(item.name, config.decay_filter) for item in parameters)
         # Plain floats, not parameter groups of the base class: those reach the graph as Tensors, and an update
         # function that is registered for numbers is then silently skipped.
         self.weight_decays = tuple(config.weight_decay if decays else 0.0 for decays in self.decays)
+
+    def new_moments(self, parameters: list[Parameter], prefix: str) -> ParameterTuple:
+        """Return float32 zeros for every parameter, named ``prefix.<name>``, or this process's slices of them."""
+        if not self.is_sliced:
+            return _float32_zeros_like(parameters, prefix)
+        self.sliced_shapes.update({f"{prefix}.{item.name}": tuple(item.shape) for item in parameters})
+        return sliced_zeros_like(parameters, prefix, self.share)
 
     def next_step(self) -> Tensor:
         """Return the learning rate of this update and count it."""
@@ -114,22 +135,29 @@ class _MomentsOptimizer(_Float32Optimizer):
         parameters: The parameters to train.
         schedule: The learning rate.
         config: Betas, epsilon, weight decay and its filter.
+        share: Processes over which the moments are split.
     """
 
-    def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
-        super().__init__(parameters, schedule, config)
+    def __init__(
+        self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig, share: ProcessGroup
+    ) -> None:
+        super().__init__(parameters, schedule, config, share)
         self.beta1 = config.beta1
         self.beta2 = config.beta2
         self.eps = config.eps
-        self.moments1 = _float32_zeros_like(parameters, "adam_m")
-        self.moments2 = _float32_zeros_like(parameters, "adam_v")
+        self.moments1 = self.new_moments(parameters, "adam_m")
+        self.moments2 = self.new_moments(parameters, "adam_v")
 
     def update_moments(self, index: int, gradient: Tensor) -> Tensor:
         """Update both moments of parameter ``index``; return its direction m / (sqrt(v) + eps) + decay * w."""
         gradient = ops.cast(gradient, ms.float32)
+        if self.is_sliced:
+            gradient = self.slices.cut(index, gradient)
         moment1 = self.beta1 * self.moments1[index] + (1.0 - self.beta1) * gradient
         moment2 = self.beta2 * self.moments2[index] + (1.0 - self.beta2) * gradient * gradient
         direction = moment1 / (ops.sqrt(moment2) + self.eps)
+        if self.is_sliced:
+            direction = self.slices.join(index, direction)
         if self.weight_decays[index] > 0.0:
             direction = direction + self.weight_decays[index] * ops.cast(self.parameters[index], ms.float32)
         ops.assign(self.moments1[index], moment1)
@@ -146,10 +174,13 @@ class AdamWeightDecay(_MomentsOptimizer):
         parameters: The parameters to train.
         schedule: The learning rate.
         config: Betas, epsilon, weight decay and its filter.
+        share: Processes over which the moments are split.
     """
 
-    def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
-        super().__init__(parameters, schedule, config)
+    def __init__(
+        self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig, share: ProcessGroup
+    ) -> None:
+        super().__init__(parameters, schedule, config, share)
         # One kernel for the whole update, three times as fast as the written-out one; it wants one type throughout.
         self.fused_update = ops.AdamWeightDecay()
 
@@ -157,7 +188,7 @@ class AdamWeightDecay(_MomentsOptimizer):
         """Update every parameter with its gradient; return the learning rate used, float32[]."""
         learning_rate = self.next_step()
         for index in range(self.param_length):
-            if self.parameters[index].dtype == ms.float32:
+            if self.parameters[index].dtype == ms.float32 and not self.is_sliced:
                 self.fused_update(
                     self.parameters[index],
                     self.moments1[index],
@@ -214,12 +245,15 @@ class Momentum(_Float32Optimizer):
         parameters: The parameters to train.
         schedule: The learning rate.
         config: Momentum, weight decay and its filter.
+        share: Processes over which the moments are split.
     """
 
-    def __init__(self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig) -> None:
-        super().__init__(parameters, schedule, config)
+    def __init__(
+        self, parameters: list[Parameter], schedule: LearningRate, config: OptimizerConfig, share: ProcessGroup
+    ) -> None:
+        super().__init__(parameters, schedule, config, share)
         self.momentum = config.momentum
-        self.moments = _float32_zeros_like(parameters, "moments")
+        self.moments = self.new_moments(parameters, "moments")
 
     def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
         """Update every parameter with its gradient; return the learning rate used, float32[]."""
@@ -228,8 +262,12 @@ class Momentum(_Float32Optimizer):
             gradient = ops.cast(gradients[index], ms.float32)
             if self.weight_decays[index] > 0.0:
                 gradient = gradient + self.weight_decays[index] * ops.cast(self.parameters[index], ms.float32)
+            if self.is_sliced:
+                gradient = self.slices.cut(index, gradient)
             moment = self.momentum * self.moments[index] + gradient
             ops.assign(self.moments[index], moment)
+            if self.is_sliced:
+                moment = self.slices.join(index, moment)
             self.subtract(index, learning_rate * moment)
         return learning_rate
 

@@ -19,7 +19,8 @@ from src.runtime.process_group import ProcessGroup
 from src.tasks import trainer
 from src.tasks.base import Networks, Score
 from src.tasks.feed import StepInfo
-from src.tasks.trainer import Trainer, TrainSettings
+from src.tasks.trainer import Trainer
+from src.tasks.training_setup import TrainSettings
 from src.train.checkpoint_files import Metric, TrainPosition
 
 STEPS_PER_EPOCH = 4
@@ -66,9 +67,12 @@ class World:
         self.step = step
         loop: Any = Trainer(
             self,  # type: ignore[arg-type]
-            Networks(self.network, SimpleNamespace()),  # type: ignore[arg-type]
-            self.train_step,  # type: ignore[arg-type]
-            self.settings,
+            SimpleNamespace(  # type: ignore[arg-type]
+                networks=Networks(self.network, SimpleNamespace()),  # type: ignore[arg-type]
+                step_cell=self.train_step,
+                settings=self.settings,
+                sliced=SimpleNamespace(whole=lambda: {"adam_m": "whole"}),
+            ),
             self,  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
             self.group,
@@ -133,7 +137,8 @@ class World:
 
     # The checkpoints.
 
-    def save(self, network: Any, cell: Any, position: TrainPosition) -> None:
+    def save(self, network: Any, cell: Any, position: TrainPosition, whole: Any) -> None:
+        assert whole == {"adam_m": "whole"}
         self.events.append(("save", position.global_step, position.epoch, position.step_in_epoch))
 
     def save_best(self, network: Any, position: TrainPosition, metric: Metric) -> None:
@@ -202,7 +207,7 @@ def test_damaged_best_weights_are_replaced(caplog: pytest.LogCaptureFixture) -> 
 def test_checkpoints_hold_what_must_not_change() -> None:
     world = World(replace(SETTINGS, identity={"seed": 3}))
     positions: list[TrainPosition] = []
-    world.save = lambda network, cell, position: positions.append(position)  # type: ignore[method-assign]
+    world.save = lambda network, cell, position, whole: positions.append(position)  # type: ignore[method-assign]
     world.fit()
     assert [position.extra for position in positions] == [{"seed": 3}, {"seed": 3}]
 

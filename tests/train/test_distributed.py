@@ -18,6 +18,7 @@ import numpy as np, mindspore as ms
 from mindspore import Tensor, nn, ops
 from src.config.sections import LossScaleConfig, OptimizerConfig
 from src.runtime.collectives import share_parameters
+from src.runtime.collectives import share_parameters
 from src.runtime.device import setup_device
 from src.runtime.process_group import join_process_group
 from src.train.cell import TrainStepCell
@@ -49,6 +50,7 @@ optimizer = build_optimizer(network, OptimizerConfig(name="AdamWeightDecay", lea
 scale = LossScaleConfig(enable=True, value=1024.0, window=3)
 settings = {"accumulation_steps": 2, "distributed": group.distributed, "saturating": True}
 cell = Saturating(network, optimizer, scale, 1.0, **settings)
+share_parameters(group, list(cell.get_parameters()))
 share_parameters(group, list(cell.get_parameters()))
 for step in range(8):
     x = np.random.default_rng(step).normal(size=(8, 16)).astype(np.float32)

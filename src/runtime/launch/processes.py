@@ -59,7 +59,7 @@ class ManagedProcess:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=_child_setup(plan.cores),
+                    preexec_fn=child_setup(plan.cores),
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 raise DeviceError(f"cannot be started: {error}", plan.name, "check the Python and the cores") from error
@@ -123,7 +123,7 @@ class ManagedProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def _child_setup(cores: tuple[int, ...]) -> Callable[[], None]:
+def child_setup(cores: tuple[int, ...]) -> Callable[[], None]:
     """Return what a child does before its program starts."""
     launcher = os.getpid()
     # Loaded here: a child between fork and exec should do as little as possible.

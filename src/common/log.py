@@ -70,6 +70,22 @@ class ConsoleHandler(logging.StreamHandler):
 class _RunFileHandler(logging.FileHandler):
     """The handler of ``train.log``, its own class so that a second set-up finds and replaces it."""
 
+    _has_warned = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say once that the file cannot be written, where logging itself would print a traceback for every line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_warned:
+            self._has_warned = True
+            print(f"warning: {self.baseFilename} cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Close the file, also where its last lines cannot be written."""
+        with contextlib.suppress(OSError):
+            super().close()
+
 
 def close_logging() -> None:
     """Remove the handlers that ``setup_logging`` added and close the file."""

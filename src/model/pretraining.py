@@ -16,7 +16,7 @@ from src.model.heads import adopt
 from src.model.layers import Linear, float_type, new_layernorm
 
 # The reference adds it to the sum of the weights, so that a batch without predictions has loss 0.
-_EMPTY_GUARD = 1e-5
+EMPTY_GUARD = 1e-5
 
 
 class MaskedLanguageModelHead(nn.Cell):
@@ -130,7 +130,7 @@ class AlbertPreTraining(nn.Cell):
                 nothing counts.
         """
         mlm_RV, sop_B2 = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
-        mlm_weight_R = (weight_BP * row_weight_B.reshape(-1, 1)).reshape(-1) / (normalizers[0] + _EMPTY_GUARD)
+        mlm_weight_R = (weight_BP * row_weight_B.reshape(-1, 1)).reshape(-1) / (normalizers[0] + EMPTY_GUARD)
         mlm_loss, mlm_accuracy = self._cross_entropy(mlm_RV, label_BP.reshape(-1), mlm_weight_R)
         # Where no row counts the loss is 0 and not 0/0.
         row_weight_B = row_weight_B / ops.maximum(normalizers[1], 1.0)

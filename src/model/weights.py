@@ -180,7 +180,9 @@ def _differs(values: np.ndarray | None, parameter: Parameter) -> bool:
     return values is not None and values.shape != tuple(parameter.shape)
 
 
-def load_weights(network: nn.Cell, path: Path, *, what: Literal["backbone", "all"] = "backbone") -> CoverageReport:
+def load_weights(
+    network: nn.Cell, path: Path, *, what: Literal["backbone", "present", "all"] = "backbone"
+) -> CoverageReport:
     """Load a checkpoint into a network that contains an ``AlbertModel``.
 
     Accepts the parameter names of this project and of the model zoo, with or without the prefixes of wrapping
@@ -190,6 +192,8 @@ def load_weights(network: nn.Cell, path: Path, *, what: Literal["backbone", "all
         network: The network; its parameters are changed only when everything required fits.
         path: A ``.ckpt`` or ``.safetensors`` file.
         what: ``backbone`` loads the backbone and leaves heads as they are (to begin fine-tuning);
+            ``present`` requires the backbone and loads, of the heads, what the checkpoint holds in the same shape (to
+            begin pre-training from weights);
             ``all`` requires and loads every parameter of the network (to evaluate or go on).
 
     Raises:
@@ -202,20 +206,21 @@ def load_weights(network: nn.Cell, path: Path, *, what: Literal["backbone", "all
         for parameter in network.get_parameters()
         if not _OPTIMIZER_STATE.search(parameter.name)
     }
-    required = _backbone_names(network) if what == "backbone" else set(wanted)
+    required = set(wanted) if what == "all" else _backbone_names(network)
     problems = _problems(weights, wanted, required, what)
     if problems:
         raise CheckpointError("; ".join(problems), str(path), "give a checkpoint of this network, or change the sizes")
-    for name in required:
+    taken = set(required)
+    if what == "present":
+        taken |= {name for name in wanted if name in weights and not _differs(weights[name], wanted[name])}
+    for name in taken:
         parameter = wanted[name]
         parameter.set_data(Tensor(weights[name], parameter.dtype))
     return CoverageReport(
         path=path,
-        loaded=tuple(name for name in wanted if name in required),
-        missing=tuple(name for name in wanted if name not in required),
+        loaded=tuple(name for name in wanted if name in taken),
+        missing=tuple(name for name in wanted if name not in taken),
         unexpected=tuple(name for name in weights if name not in wanted),
-        wrong_shape=tuple(
-            name for name in wanted if name not in required and _differs(weights.get(name), wanted[name])
-        ),
+        wrong_shape=tuple(name for name in wanted if name not in taken and _differs(weights.get(name), wanted[name])),
         optimizer_entries=len(entries) - len(weights),
     )

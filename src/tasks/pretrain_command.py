@@ -32,6 +32,7 @@ def run_evaluation(loaded: LoadedConfig[PretrainConfig]) -> int:
     directory = results_directory(loaded, checkpoint)
     group = start_process(loaded)
     task = PretrainTask(loaded, group, train=False, evaluate=True)
+    task.check_trained_with(checkpoint.resolve().parent.parent)
     networks = task.build_networks()
     if group.is_main:
         facts: dict[str, Any] = {"checkpoint": checkpoint, **task.summary()}

@@ -13,6 +13,7 @@ from src.data.batching import MicroBatch
 from src.data.dataset import evaluation_dataset
 from src.data.pretraining.table import PretrainTable
 from src.evaluate.pretrain_metrics import PretrainTotals
+from src.model.pretraining import EMPTY_GUARD
 from src.runtime.collectives import gather
 from src.runtime.process_group import ProcessGroup
 from src.tasks.base import Score
@@ -49,6 +50,9 @@ def _run(
     """Return the sums over the planned batches."""
     network.set_train(False)
     totals = PretrainTotals()
+    if not plan:
+        # There are fewer batches than processes, and MindSpore takes no dataset without rows.
+        return totals
     batches = evaluation_dataset(table, plan, batch_size).create_tuple_iterator(num_epochs=1, do_copy=False)
     done = 0
     for micro, batch in zip(plan, batches, strict=True):
@@ -57,8 +61,9 @@ def _run(
         _, figures = network(*batch)
         mlm_loss, sop_loss, mlm_accuracy, sop_accuracy = (float(np.float64(item.asnumpy())) for item in figures)
         # The network divides by the batch's counts; multiplied again they are sums, which add up over batches.
+        guarded = predictions + EMPTY_GUARD
         totals += PretrainTotals(
-            mlm_loss * predictions, mlm_accuracy * predictions, predictions, sop_loss * rows, sop_accuracy * rows, rows
+            mlm_loss * guarded, mlm_accuracy * guarded, predictions, sop_loss * rows, sop_accuracy * rows, rows
         )
         done += len(micro.indices)
         progress(done)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 
+from src.common.errors import OutputError
 from src.common.files import write_json_atomic
 from src.common.run_directory import RunDirectory
 from src.tasks.base import Score
@@ -94,6 +96,7 @@ class Recorder(SilentRecorder):
         """Return the recorder."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """End the bar and close the files."""
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End the bar and close the files; an error that ends the run already is not replaced by another."""
+        with contextlib.suppress(*([] if error is None else [OutputError])):
+            self.close()

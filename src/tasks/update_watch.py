@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from src.common.errors import TrainingError
 from src.common.log import log_to_file
 from src.tasks.feed import Outputs, StepInfo
 from src.tasks.step_window import OVERFLOW
+
+logger = logging.getLogger(__name__)
 
 _SHOWN_RECORDS = 4
 
@@ -56,10 +59,12 @@ class UpdateWatch:
 
     def _fail(self, step: int, infos: Sequence[StepInfo]) -> None:
         places = [self._place_of(int(row)) for info in infos for row in info.indices]
-        log_to_file("records of step %d:\n%s", step, "\n".join(places))
+        # Only the main process of several has a log file: the log of another is what it prints.
+        report = logger.info if self._voting else log_to_file
+        report("records of step %d:\n%s", step, "\n".join(places))
         shown = ", ".join(places[:_SHOWN_RECORDS]) + (", ..." if len(places) > _SHOWN_RECORDS else "")
         raise TrainingError(
             f"the loss or a gradient is not finite, the update was skipped; its {len(places)} records: {shown}",
             f"step {step}",
-            "lower the learning rate, or look at the records (all of them are in train.log)",
+            "lower the learning rate, or look at the records (all of them are in the log)",
         )

@@ -116,3 +116,16 @@ def test_a_file_that_comes_later_begins_with_what_was_shown(tmp_path: Path) -> N
         "training",
     ]
     assert "loaded" not in (tmp_path / "second.log").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_once_and_without_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    console = io.StringIO()
+    setup_logging(tmp_path / "train.log", stream=console)
+    OURS.info("one")
+    OURS.error("two", exc_info=ValueError("three"))
+    close_logging()
+    assert "one\nerror: two\n" in console.getvalue()
+    warning = f"warning: {tmp_path / 'train.log'} cannot be written: No space left on device\n"
+    assert capsys.readouterr().err == warning

@@ -84,6 +84,21 @@ def test_the_backbone_loads_and_the_head_stays_new(tmp_path: Path) -> None:
     assert "new: dense_1.weight, dense_1.bias" in report.summary()
 
 
+def test_heads_are_taken_where_they_are_wanted_and_there(tmp_path: Path) -> None:
+    entries = _entries()
+    network = _network()
+    report = load_weights(network, _save(tmp_path / "w.ckpt", entries), what="present")
+    assert (len(report.loaded), report.missing) == (27, ())
+    np.testing.assert_array_equal(network.albert.dense_1.weight.asnumpy(), entries["albert.dense_1.weight"])
+    del entries["albert.dense_1.bias"]
+    other = _network(num_labels=3)
+    report = load_weights(other, _save(tmp_path / "part.ckpt", entries), what="present")
+    assert (len(report.loaded), report.wrong_shape) == (25, ("dense_1.weight",))
+    assert report.missing == ("dense_1.weight", "dense_1.bias")
+    del entries[next(iter(entries))]
+    _refused(other, _save(tmp_path / "bad.ckpt", entries), what="present")
+
+
 def test_pre_training_heads_and_optimizer_state_are_passed_over(tmp_path: Path) -> None:
     entries = {name: values for name, values in _entries().items() if "dense_1" not in name}
     backbone = list(entries)

@@ -16,7 +16,7 @@ def test_one_process() -> None:
 
 def test_without_a_launcher() -> None:
     with pytest.raises(
-        DeviceError, match=r"cannot join the other processes: .*-> start with msrun or mpirun"
+        DeviceError, match=r"cannot join the other processes: .*-> start with launch.py, msrun or mpirun"
     ) as caught:
         join_process_group(distribute=True)
     assert "\n" not in str(caught.value)

@@ -229,8 +229,10 @@ def test_nothing_to_resume(tmp_path: Path, cell: TrainStepCell) -> None:
     assert not manager.directory.exists()
 
 
-def test_other_shape_and_other_names_are_refused(tmp_path: Path, cell: TrainStepCell) -> None:
-    manager = manager_of(tmp_path)
+def test_other_shape_and_other_names_are_refused(tmp_path: Path) -> None:
+    """The checkpoint is from the middle of an accumulation."""
+    manager, cell = manager_of(tmp_path), build()
+    train(cell, range(1))
     manager.save(cell.network, cell, at(1))
     other_shape = build(size=5)
     before = values_of(other_shape)
@@ -243,6 +245,22 @@ def test_other_shape_and_other_names_are_refused(tmp_path: Path, cell: TrainStep
     with pytest.raises(CheckpointError, match=r"missing: moments\.dense\.weight"):
         manager.restore(other_optimizer.network, other_optimizer)
     assert values_of(other_shape) == before
+
+
+@pytest.mark.parametrize(("saved_with", "gone_on_with"), [(2, 1), (1, 2), (2, 4)])
+def test_between_updates_the_number_of_micro_batches_may_change(
+    tmp_path: Path, saved_with: int, gone_on_with: int
+) -> None:
+    """Also in a cell that has begun an update of its own: what it had added up is gone."""
+    saved, other = build(accumulation_steps=saved_with), build(accumulation_steps=gone_on_with)
+    train(saved, range(2 * saved_with))
+    train(other, range(2 * gone_on_with - 1))
+    manager_of(tmp_path).save(saved.network, saved, at(2))
+    assert manager_of(tmp_path).restore(other.network, other) == at(2)
+    expected = {item.name: item.asnumpy() for item in saved.get_parameters()}
+    for item in other.get_parameters():
+        value = 0 * item.asnumpy() if item.name.startswith("accumulated") else expected[item.name]
+        np.testing.assert_array_equal(item.asnumpy(), value)
 
 
 @pytest.mark.parametrize(

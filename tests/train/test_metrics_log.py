@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +156,25 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with MetricsLog(tmp_path / "metrics.jsonl") as log, pytest.raises(OutputError, match="no space left"):
         log.write(TRAIN, epoch=0, step=1, figures={"loss": 1.0})
+
+
+class FullEvents:
+    """Events whose last ones do not fit on the disk."""
+
+    def close(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_for_the_last_events_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    monkeypatch.setattr(log, "_events", FullEvents())
+    with pytest.raises(OutputError, match="no space left"):
+        log.close()
+    log.close()
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    monkeypatch.setattr(log, "_events", FullEvents())
+    with pytest.raises(DataError, match=r"^the first$"), log:
+        raise DataError("the first")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

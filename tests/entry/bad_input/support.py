@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import create_finetuning_data
+import pretrain_eval
 import run_classifier
+import run_pretrain
 import train_vocabulary
 from src.common.cli import EXIT_USER_ERROR
 from src.data import film_reviews
@@ -19,6 +21,8 @@ COMMANDS: dict[str, Main] = {
     "convert": create_finetuning_data.main,
     "films": film_reviews.main,
     "predict": predict_command.main,
+    "pretrain": run_pretrain.main,
+    "pretrain_eval": pretrain_eval.main,
     "run": run_classifier.main,
     "vocabulary": train_vocabulary.main,
 }

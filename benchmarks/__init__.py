@@ -1,0 +1,1 @@
+"""Commands that measure this project: memory of training, speed and statistics of data creation."""

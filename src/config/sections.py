@@ -45,7 +45,9 @@ class NetworkConfig(Section):
     compute_type: FloatType = Field("float32", description="type of the matrix products in the encoder")
     num_hidden_groups: Int = Field(1, ge=1, description="groups of layers that share weights")
     inner_group_num: Int = Field(1, ge=1, description="distinct layers inside a group")
-    recompute: bool = Field(False, description="recompute layers in the backward pass: fewer tensors in memory, more time; not for the CPU")
+    recompute: bool = Field(
+        False, description="recompute layers in the backward pass: fewer tensors in memory, more time; not for the CPU"
+    )
 
     @model_validator(mode="after")
     def _check_shapes(self) -> NetworkConfig:

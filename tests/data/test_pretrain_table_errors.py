@@ -70,7 +70,6 @@ BAD_RECORDS = [
     (_set("next_sentence_labels", 0, 2), r"'next_sentence_labels' holds 2 at position 0, 0 or 1 expected"),
     (_set("masked_lm_weights", 0, 0.5), r"'masked_lm_weights' holds 0.5 at position 0, 0 or 1 expected"),
     (_set("masked_lm_weights", 0, float("nan")), r"'masked_lm_weights' holds nan at position 0"),
-    (_replace("masked_lm_weights", np.zeros(SLOTS, np.float32)), r"the record has nothing to predict"),
     (_set("masked_lm_positions", 0, LENGTH), r"'masked_lm_positions' holds 16 at position 0, which is not the place"),
     (_set("masked_lm_positions", 0, -1), r"'masked_lm_positions' holds -1 at position 0"),
     (_into_padding, r"'masked_lm_positions' holds 10 at position 1, which is not the place of a token"),
@@ -88,6 +87,18 @@ def test_every_record_of_other_programs_is_checked(
     write_tfrecord(tmp_path / "b.tfrecord", records[2:])
     with pytest.raises(DataError, match=rf"b\.tfrecord: record 3: .*{message}.* -> "):
         read(tmp_path)
+
+
+def test_a_record_without_predictions_is_read(tmp_path: Path) -> None:
+    """The reference's masking leaves some: no n-gram of whole words fits the few places of a short record."""
+    records = pretrain_records(3, LENGTH, SLOTS, VOCABULARY)
+    for name in ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights"):
+        records[1][name] = np.zeros_like(records[1][name])
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    table = read(tmp_path)
+    batch = table.batch([1], 1, LENGTH)
+    assert batch["row_weight"].tolist() == [1]
+    assert table.normalizers([batch]).tolist() == [0, 1]
 
 
 def test_check_rows_leaves_the_rest_to_the_reading(tmp_path: Path) -> None:

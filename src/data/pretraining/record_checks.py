@@ -70,9 +70,7 @@ def check_records(columns: Mapping[str, np.ndarray], vocab_size: int, place: Pla
     weights = columns[MASKED_LM_WEIGHTS]
     predicted = weights == 1
     _refuse(~predicted & (weights != 0), weights, MASKED_LM_WEIGHTS, "0 or 1 expected", place, _REBUILD)
-    if not bool(predicted.any(axis=1).all()):
-        row = int(np.argmin(predicted.any(axis=1)))
-        raise DataError("the record has nothing to predict: its masked_lm_weights are zero", place(row), _REBUILD)
+    # A record without predictions is possible: in a short one no n-gram of whole words may fit the few to be masked.
     positions = columns[MASKED_LM_POSITIONS]
     wrong = predicted & ((positions < 0) | (positions >= lengths[:, None]))
     _refuse(wrong, positions, MASKED_LM_POSITIONS, "which is not the place of a token of its record", place, _REBUILD)

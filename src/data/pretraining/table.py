@@ -6,6 +6,8 @@ the share of each process and the place of a resumed run exact.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -147,12 +149,21 @@ class PretrainTable:
         return self._store.place_of(int(self._numbers[row]))
 
     def identity(self) -> dict[str, Any]:
-        """Return what must be the same when training is resumed, as plain JSON."""
+        """Return what must be the same when training is resumed, as plain JSON.
+
+        Names, rows and checksums of the files are one digest: every checkpoint's entry in the manifest repeats it.
+        """
         files = [
-            {"name": file.path.name, "rows": rows, "bytes": file.bytes, "sha256": file.sha256}
+            (file.path.name, rows, file.bytes, file.sha256)
             for file, rows in zip(self._set.files, self._store.counts, strict=True)
         ]
-        return {"rows": self.rows, "max_seq_length": self.max_seq_length, "slots": self.slots, "files": files}
+        return {
+            "rows": self.rows,
+            "max_seq_length": self.max_seq_length,
+            "slots": self.slots,
+            "files": len(files),
+            "files_sha256": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
+        }
 
     def close(self) -> None:
         """Close the files."""

@@ -35,16 +35,24 @@ help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: quickstart
-quickstart: $(RUNTIME) ## fetch real text, train a small ALBERT on it, evaluate it, classify two sentences
-	@rm -rf $(QUICKSTART)/vocabulary $(QUICKSTART)/records $(QUICKSTART)/run
+quickstart: $(RUNTIME) ## fetch real text, pre-train a small ALBERT on it, fine-tune it, evaluate it, predict with it
+	@rm -rf $(QUICKSTART)/vocabulary $(QUICKSTART)/records $(QUICKSTART)/pretrain $(QUICKSTART)/run
 	$(PY) -m src.data.film_reviews --output_dir $(QUICKSTART)/data
 	$(PY) train_vocabulary.py --input '$(QUICKSTART)/data/text/*.txt' --output_prefix $(QUICKSTART)/vocabulary/film \
 	  --vocab_size 4000
+	$(PY) create_pretraining_data.py --input '$(QUICKSTART)/data/text/*.txt' --dupe_factor 5 \
+	  --output_dir $(QUICKSTART)/records/pretrain --spm_model_file $(QUICKSTART)/vocabulary/film.model \
+	  --max_seq_length 64
+	$(PY) create_pretraining_data.py --input '$(QUICKSTART)/data/held_out/*.txt' --dupe_factor 1 \
+	  --output_dir $(QUICKSTART)/records/held_out --spm_model_file $(QUICKSTART)/vocabulary/film.model \
+	  --max_seq_length 64
+	$(PY) run_pretrain.py --overlay configs/quickstart_pretrain.yaml
 	$(PY) create_finetuning_data.py --task_name film_reviews --output_dir $(QUICKSTART)/records \
 	  --train_file $(QUICKSTART)/data/sentiment/train.tsv --dev_file $(QUICKSTART)/data/sentiment/dev.tsv \
 	  --test_file $(QUICKSTART)/data/sentiment/test.tsv --text_a_column sentence --label_column label \
 	  --labels negative,positive --spm_model_file $(QUICKSTART)/vocabulary/film.model --max_seq_length 64
 	$(PY) run_classifier.py --overlay configs/quickstart.yaml
+	$(PY) predict.py fill-mask --run_dir $(QUICKSTART)/pretrain "A warm and funny [MASK]."
 	$(PY) predict.py classify --run_dir $(QUICKSTART)/run \
 	  "A warm, funny film with wonderful acting." "The plot is dull and the jokes are painfully bad."
 	@echo "quickstart: $$(($$(date +%s) - $(START_S))) s"

@@ -1,4 +1,4 @@
-"""Predict on raw text with a fine-tuned ALBERT: ``python predict.py classify --run_dir RUN "a text"``."""
+"""Predict on raw text: ``classify`` with a fine-tuned ALBERT, ``fill-mask`` with a pre-trained one."""
 
 import sys
 

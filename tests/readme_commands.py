@@ -11,13 +11,18 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 CLASSIFIER = ("python run_classifier.py", "bash scripts/run_classifier.sh")
 CONVERTER = ("python create_finetuning_data.py", "bash scripts/convert_finetune_datasets_classifier.sh")
+PRETRAIN = ("python run_pretrain.py", "python pretrain_eval.py")
+LAUNCHER = "python launch.py"
+# MindSpore's and MPI's, whose own options are not ours.
+LAUNCHERS = ("msrun", "mpirun")
+PRETRAIN_SCRIPT = re.compile(r"bash scripts/run_\w+_pretrain\w*\.sh ")
 PRETRAINING_DATA = ("python create_pretraining_data.py", "bash scripts/create_pretraining_data.sh")
 _READ = re.split(
     r"\s+",
     """
     --spm_model_file --vocab_file_path --vocab_path --input_dir --input --config_path --overlay --archive
     --train_file --dev_file --test_file --train_data_file_path --eval_data_file_path --test_data_file_path
-    --load_pretrain_checkpoint_path --load_finetune_checkpoint_path
+    --load_pretrain_checkpoint_path --load_finetune_checkpoint_path --data_dir --eval_data_dir --load_checkpoint_path
     """.strip(),
 )
 
@@ -64,15 +69,35 @@ def is_classifier(command: str) -> bool:
     return command.startswith(CLASSIFIER)
 
 
+def positionals(words: list[str]) -> list[str]:
+    """Return what a script of pre-training is given before its options: numbers, folders, files."""
+    given = words[2:]
+    first = next((place for place, word in enumerate(given) if word.startswith("--")), len(given))
+    return given[:first]
+
+
+def is_pretraining(command: str) -> bool:
+    """Tell whether the command trains or scores the pre-training network, in one process or several."""
+    launched = command.startswith((LAUNCHER, *LAUNCHERS)) and " run_pretrain.py " in command
+    return launched or command.startswith(PRETRAIN) or PRETRAIN_SCRIPT.match(command) is not None
+
+
 def inputs(command: str) -> list[str]:
     """Return the files and folders that a command reads."""
     words = words_of(command)
     names = list(_READ)
     if is_classifier(command):
         names.append("--meta_data_file_path")
+    if is_pretraining(command):
+        names += ["--eval_ckpt", "--rank_table_file"]
     if words[1:2] == ["predict.py"]:
         names += ["--run_dir", "--checkpoint"]
-    read = option(words, *names) + [word for word in words if word.startswith(("scripts/", "src/"))]
+    if PRETRAIN_SCRIPT.match(command):
+        # Numbers are counts; absolute paths stand for what only the reader's machine has.
+        read_there = [word for word in positionals(words) if not word.isdecimal() and not word.startswith("/")]
+    else:
+        read_there = []
+    read = read_there + option(words, *names) + [word for word in words if word.startswith(("scripts/", "src/"))]
     return read + [word for word in words[:2] if word.endswith(".py")]
 
 
@@ -91,6 +116,9 @@ def outputs(command: str) -> list[str]:
         made += [prefix + suffix for prefix in option(words, "--output_prefix") for suffix in (".model", ".vocab")]
     elif is_classifier(command):
         made += option(words, "--run_dir") or (["quickstart/run"] if "configs/quickstart.yaml" in words else [])
+    elif is_pretraining(command):
+        default = ["quickstart/pretrain"] if "configs/quickstart_pretrain.yaml" in words else []
+        made += option(words, "--run_dir") or default
     else:
         made += option(words, "--output", "--output_dir")
     return made

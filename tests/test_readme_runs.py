@@ -12,8 +12,25 @@ from pathlib import Path
 import pytest
 
 from src.data.film_reviews import ARCHIVE
-from tests.readme_commands import README, ROOT, Block, blocks_of, is_classifier, outputs, quickstart_commands
+from tests.readme_commands import (
+    PRETRAIN,
+    PRETRAINING_DATA,
+    README,
+    ROOT,
+    Block,
+    blocks_of,
+    is_classifier,
+    is_pretraining,
+    outputs,
+    quickstart_commands,
+)
 
+# The logs of scripts that go on in the background.
+LOGS = {
+    "bash scripts/run_classifier.sh": "classifier_log.txt",
+    "bash scripts/run_standalone_pretrain": "pretraining_log.txt",
+    "bash scripts/run_distributed_pretrain": "pretraining_log.txt",
+}
 VOCABULARY_SIZES = {"albert_base/albert_base.ckpt": 30000, "albert_zh/albert_zh.ckpt": 21128}
 SHAPE = {
     "embedding_size": 16,
@@ -24,6 +41,7 @@ SHAPE = {
     "max_position_embeddings": 128,
 }
 TINY = "--overlay tiny_test.yaml --train_steps 3"
+TINY_PRETRAIN = "--overlay tiny_pretrain.yaml --train_steps 3 --eval_steps 2 --batch_size 4 --eval_batch_size 4"
 
 
 def make_workspace(folder: Path) -> None:
@@ -40,6 +58,7 @@ def make_workspace(folder: Path) -> None:
         (folder / ".venv").symlink_to(sys.prefix)
     keys = "".join(f"  {name}: {value}\n" for name, value in {**SHAPE, "seq_length": 128}.items())
     (folder / "tiny_test.yaml").write_text(f"albert_network: custom\nalbert_net_cfg:\n{keys}")
+    (folder / "tiny_pretrain.yaml").write_text(f"albert_network: custom\ncustom_net_cfg:\n{keys}")
 
 
 def run(command: str, folder: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -92,6 +111,10 @@ def bring_user_files(folder: Path, data: Path) -> None:
         cells = [row.rstrip().split("\t") for row in rows]
         lines = [f'{i},"{text.strip()}",{"good" if label == "1" else "bad"}' for i, (text, label) in enumerate(cells)]
         (folder / "reviews" / f"{split}.csv").write_text("\n".join(["id,review,stars", *lines]), encoding="utf-8")
+    sentences = (data / "corpus" / "wiki_00_sentences.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, begin in (("train", 0), ("held_out", 400)):
+        (folder / "corpus" / name).mkdir(parents=True)
+        (folder / "corpus" / name / "text.txt").write_text("".join(sentences[begin : begin + 100]), encoding="utf-8")
     wnut = data / "ner" / "wnut17"
     # All of train, so that it has every tag of the others.
     first_lines(wnut / "train" / "wnut17train.conll", folder / "conll" / "train.txt", 1_000_000)
@@ -119,8 +142,13 @@ def wait_for_log(log: Path) -> str:
 
 def shortened(command: str) -> str:
     """Return the command with a tiny network and few steps, where it trains; a run's config.yaml is tiny already."""
-    starts = is_classifier(command) and not re.search(r"--(help|print_config|config_path)\b", command)
-    return f"{command} {TINY}" if starts else command
+    if re.search(r"--(help|print_config|config_path)\b", command):
+        return command
+    if is_pretraining(command):
+        return f"{command} {TINY_PRETRAIN}"
+    if command.startswith(PRETRAINING_DATA):
+        return re.sub(r"( --dupe_factor \d+)?$", " --dupe_factor 1", command)
+    return f"{command} {TINY}" if is_classifier(command) else command
 
 
 def blocks_to_run() -> list[Block]:
@@ -146,8 +174,10 @@ def test_the_commands_of_the_readme_run(shared_data: Path, tmp_path: Path) -> No
                 continue
             result = run(shortened(command), tmp_path)
             printed[command] = result.stdout
-            if command.startswith("bash scripts/run_classifier.sh"):
-                printed[command] = wait_for_log(tmp_path / "classifier_log.txt")
+            if command.startswith(tuple(LOGS)):
+                printed[command] = wait_for_log(
+                    tmp_path / next(LOGS[start] for start in LOGS if command.startswith(start))
+                )
                 assert printed[command].endswith("exit status: 0\n"), printed[command][-4000:]
             for name in outputs(command):
                 missing_split = "_test." in name and "--test_file" not in command and "--input_dir" not in command
@@ -175,6 +205,13 @@ def check_what_was_printed(printed: dict[str, str]) -> None:
             assert re.fullmatch(r"(([01])\t0\.\d{4}|-?\d+\.\d{4})\t.+", last), last
 
 
+def brief(command: str) -> str:
+    """Return a command of the quick start with few steps, where it trains."""
+    if command.startswith(PRETRAIN):
+        return f"{command} --train_steps 4 --eval_steps 2"
+    return f"{command} --train_steps 4" if is_classifier(command) else command
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_quick_start_run(tmp_path: Path) -> None:
     make_workspace(tmp_path)
@@ -189,13 +226,14 @@ def test_the_commands_of_the_quick_start_run(tmp_path: Path) -> None:
         if "pip download" in str(error):
             pytest.skip(f"the film reviews cannot be fetched here: {str(error).splitlines()[-1]}")
         raise
-    for command in others:
-        result = run(f"{command} --train_steps 4" if is_classifier(command) else command, tmp_path)
-        if is_classifier(command):
-            assert re.search(r"^acc_num \d+ , total_num 1036, accuracy 0\.\d{6}$", result.stdout, re.MULTILINE)
-    answers = [line.split("\t") for line in result.stdout.splitlines()]
+    printed = {command: run(brief(command), tmp_path).stdout for command in others}
+    (scores,) = (text for command, text in printed.items() if is_classifier(command))
+    assert re.search(r"^acc_num \d+ , total_num 1036, accuracy 0\.\d{6}$", scores, re.MULTILINE)
+    filled, answers = ([line.split("\t") for line in text.splitlines()] for text in list(printed.values())[-2:])
     assert [answer[2] for answer in answers] == [
         "A warm, funny film with wonderful acting.",
         "The plot is dull and the jokes are painfully bad.",
     ]
     assert {answer[0] for answer in answers} <= {"negative", "positive"}
+    assert len(filled) == 5
+    assert all(answer[0] == "1" and answer[3].startswith("A warm and funny") for answer in filled)

@@ -10,23 +10,28 @@ Run it as ``python -m src.data.film_reviews --output_dir DIR``. It writes, all i
 * ``sentiment/{train,dev,test}.tsv``: columns ``sentence`` and ``label`` (``negative`` or ``positive``: the sign of
   the mean rating). Texts rated between -0.5 and 0.5 are left out: there the raters took no side.
 * ``rating/{train,dev,test}.tsv``: columns ``sentence`` and ``rating``, all texts.
-* ``text/{editorials,product_reviews}.txt``: one sentence a line, a blank line between documents, in their order.
-* ``text/film_reviews.txt``: the snippets of the train split alone, so that a vocabulary does not see dev and test;
-  they are in no order and belong to no document, so the file is text for a vocabulary, not for pre-training.
-* ``film_reviews.json``: source, checksum, rows and share of the majority class.
+* ``text/{film_reviews,editorials,product_reviews}.txt``: documents for a vocabulary and for pre-training, without
+  labels; one sentence a line, a blank line between documents. Of the film reviews only the snippets of the train split
+  are there, so that neither a vocabulary nor pre-training sees dev and test. The data set does not say from which
+  review a snippet was taken, so each is a document of its own. Most are a single sentence; they are cut into two parts,
+  because an order can be learned only where there are two.
+* ``held_out/...``: one twentieth of these documents, to score pre-training on.
+* ``film_reviews.json``: source, checksum, rows, share of the majority class, documents.
 
-A text's split follows from its hash, so it is the same on every machine and equal texts are in one split. The file
-does not say from which review a snippet was taken, so two snippets of one review may be in different splits.
+A text's split follows from its hash, so it is the same on every machine and equal texts are in one split. Two snippets
+of one review may be in different splits.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +57,8 @@ LABELS = ("negative", "positive")
 HIGHEST_RATING = 4.0
 LOWEST_CLEAR_RATING = 0.5
 _SHARES = 10  # of which one is dev, one is test
+_HELD_OUT_SHARES = 20  # of which one is held out of pre-training
+_MARK_AND_BLANK = re.compile(r"(?<=[^\w\s]) ")
 
 
 @dataclass(frozen=True)
@@ -137,31 +144,44 @@ def write_data_set(texts: dict[str, list[RatedText]], output_dir: Path) -> dict[
         _write_lines(output_dir / "sentiment" / f"{split}.tsv", ["sentence\tlabel", *rows])
         rows = (f"{review.text}\t{review.rating:.4f}" for review in reviews if review.split() == split)
         _write_lines(output_dir / "rating" / f"{split}.tsv", ["sentence\trating", *rows])
-    train = [review for review in reviews if review.split() == "train"]
-    _write_lines(output_dir / "text" / "film_reviews.txt", (review.text for review in train))
-    for part in ("editorials", "product_reviews"):
-        _write_lines(output_dir / "text" / f"{part}.txt", _document_lines(texts[part]))
     summary = {
         "source": f"{ARCHIVE.package} {ARCHIVE.version} (MIT licence), {_INNER_ARCHIVE}",
         "sha256": ARCHIVE.sha256,
         "sentiment": {split: _class_figures(clear, split) for split in SPLITS},
         "sentiment_left_out": len(reviews) - len(clear),
         "rating": {split: {"rows": sum(review.split() == split for review in reviews)} for split in SPLITS},
-        "text_sentences": {"film_reviews": len(train)} | {p: len(texts[p]) for p in ("editorials", "product_reviews")},
+        "pretraining_documents": {part: _write_documents(part, texts[part], output_dir) for part in texts},
     }
     write_json_atomic(output_dir / "film_reviews.json", summary)
     return summary
 
 
-def _document_lines(texts: Iterable[RatedText]) -> list[str]:
-    lines: list[str] = []
-    document = None
-    for text in texts:
-        if document not in (None, text.document()):
-            lines.append("")
-        document = text.document()
-        lines.append(text.text)
-    return lines
+def _write_documents(part: str, texts: Sequence[RatedText], output_dir: Path) -> dict[str, int]:
+    """Write the documents of one part of the data set and return how many there are in each folder."""
+    if part == "film_reviews":
+        documents = [two_parts(review.text) for review in texts if review.split() == "train"]
+    else:
+        documents = [[text.text for text in group] for _, group in groupby(texts, key=RatedText.document)]
+    folders = {"text": False, "held_out": True}
+    for folder, held_out in folders.items():
+        blocks = ("".join(f"{line}\n" for line in lines) for lines in documents if _is_held_out(lines) == held_out)
+        write_text_atomic(output_dir / folder / f"{part}.txt", "\n".join(blocks))
+    return {folder: sum(_is_held_out(lines) == kept for lines in documents) for folder, kept in folders.items()}
+
+
+def two_parts(text: str) -> list[str]:
+    """Return a text cut at the blank nearest to its middle, if possible behind a punctuation mark."""
+    blanks = [match.start() for match in _MARK_AND_BLANK.finditer(text)]
+    blanks = blanks or [place for place, char in enumerate(text) if char == " "]
+    if not blanks:
+        return [text]
+    place = min(blanks, key=lambda blank: abs(2 * blank - len(text)))
+    return [text[:place], text[place + 1 :]]
+
+
+def _is_held_out(lines: Sequence[str]) -> bool:
+    # Another byte than the one that decides about train, dev and test.
+    return hashlib.sha256(" ".join(lines).lower().encode()).digest()[1] * _HELD_OUT_SHARES // 256 == 0
 
 
 def _class_figures(reviews: Iterable[RatedText], split: str) -> dict[str, Any]:
@@ -186,7 +206,9 @@ def main(argv: Sequence[str]) -> int:
     for split, figures in summary["sentiment"].items():
         share = f"majority class {figures['majority_class']} {100 * figures['majority_share']:.1f} %"
         print(f"{options.output_dir / 'sentiment' / split}.tsv: {figures['rows']} film reviews, {share}")
-    print(f"text for a vocabulary: {options.output_dir / 'text'} ({sum(summary['text_sentences'].values())} sentences)")
+    for folder, use in (("text", "vocabulary and pre-training"), ("held_out", "evaluation of pre-training")):
+        documents = sum(counts[folder] for counts in summary["pretraining_documents"].values())
+        print(f"{options.output_dir / folder}: {documents} documents for {use}")
     return 0
 
 

@@ -19,6 +19,8 @@ from src.data.aligned_text import AlignedText
 from src.data.tokenization import Piece, Tokenizer, read_vocabulary_file, split_vocabulary_lines
 
 WORD_MARK = "▁"
+# For private use, so in no vocabulary: never part of a piece, and what follows it is cut as in the middle of a word.
+_ANCHOR = "\ue000"
 SPECIAL_SYMBOLS = {"pad": "<pad>", "unk": "<unk>", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 # The characters that whole-word masking treats as English: letters and most ASCII punctuation. The apostrophe and
 # < = > are left out in the reference code too, so pieces with them start a word.
@@ -110,7 +112,15 @@ class SentencePieceTokenizer(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of the pieces; a text that spells a control symbol gets ``unk_id`` for it."""
-        return [self._text_ids.get(token, self.unk_id) for token in self.tokenize(text)]
+        return self._ids_of_text(self.tokenize(text))
+
+    def encode_continued(self, text: str) -> list[int]:
+        """Return the ids of a text directly behind a token: without white space before it, it has no word mark."""
+        tokens = self.tokenize(_ANCHOR + text)
+        place = next(index for index, token in enumerate(tokens) if _ANCHOR in token)
+        # An unknown character behind the anchor is one piece with it.
+        rest = tokens[place].partition(_ANCHOR)[2]
+        return self._ids_of_text([*([rest] if rest else []), *tokens[place + 1 :]])
 
     def tokenize_with_offsets(self, text: str) -> list[Piece]:
         """Return the pieces with their places in ``text``.
@@ -146,6 +156,9 @@ class SentencePieceTokenizer(Tokenizer):
         if piece.startswith((WORD_MARK, "<")) or piece in _PUNCTUATION:
             return True
         return any(char.lower() not in _ENGLISH for char in piece)
+
+    def _ids_of_text(self, tokens: list[str]) -> list[int]:
+        return [self._text_ids.get(token, self.unk_id) for token in tokens]
 
     def _refine(self, piece: str) -> list[str]:
         """Split ``2010,`` into the pieces of ``2010`` and a comma, so that years and numbers stay the same pieces."""

@@ -83,6 +83,13 @@ class Tokenizer(ABC):
         """Return the ids of the pieces of ``text``, without special symbols."""
         return self.tokens_to_ids(self.tokenize(text))
 
+    @abstractmethod
+    def encode_continued(self, text: str) -> list[int]:
+        """Return the ids of a text that stands directly behind a token, such as the mask.
+
+        Its first piece starts a word only when the text begins with white space, or with what is always a word.
+        """
+
     def tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Return the id of each piece; a piece that the vocabulary lacks gets ``unk_id``."""
         return [self._ids.get(token, self.unk_id) for token in tokens]

@@ -117,6 +117,11 @@ def _split_punctuation(word: AlignedText) -> list[AlignedText]:
     return parts
 
 
+def _continues(char: str) -> bool:
+    """Return whether a character joins the word before it: punctuation and ideographs are words of their own."""
+    return not _is_punctuation(char) and _kind_of(char) == _LETTER
+
+
 class WordPieceTokenizer(Tokenizer):
     """WordPiece as in BERT: a word that cannot be split, or of more than 200 characters, is one ``[UNK]``.
 
@@ -154,18 +159,33 @@ class WordPieceTokenizer(Tokenizer):
                 result.append(Piece(name, *word.span(begin, end)))
         return result
 
+    def encode_continued(self, text: str) -> list[int]:
+        """Return the ids of a text directly behind a token: letters without white space before them go on its word."""
+        words = basic_words(text, do_lower_case=self.do_lower_case)
+        if not words or text[0].isspace() or not _continues(words[0].text[0]):
+            return self.encode(text)
+        first = words[0].text
+        cuts = self._cuts(first, inside=True)
+        rest = self.encode(text[words[0].ends[-1] :])
+        if cuts is None:
+            return [self.unk_id, *rest]
+        return [*self.tokens_to_ids(CONTINUATION + first[begin:end] for begin, end in pairwise(cuts)), *rest]
+
     def is_start_piece(self, piece: str) -> bool:
         """Return whether ``piece`` starts a word."""
         return not piece.startswith(CONTINUATION)
 
-    def _cuts(self, word: str) -> list[int] | None:
-        """Return the bounds of the longest pieces from left to right, or ``None`` where no piece fits."""
+    def _cuts(self, word: str, *, inside: bool = False) -> list[int] | None:
+        """Return the bounds of the longest pieces from left to right, or ``None`` where no piece fits.
+
+        With ``inside`` the first piece, too, goes on a word.
+        """
         if len(word) > MAX_WORD_CHARS:
             return None
         cuts = [0]
         while cuts[-1] < len(word):
             begin = cuts[-1]
-            prefix = CONTINUATION if begin else ""
+            prefix = CONTINUATION if begin or inside else ""
             end = min(len(word), begin + self._longest)
             while end > begin and prefix + word[begin:end] not in self._ids:
                 end -= 1

@@ -19,6 +19,8 @@ from src.data.tokenization import Tokenizer, load_tokenizer
 logger = logging.getLogger(__name__)
 
 TASK_FILE = "task.json"
+PRETRAINING = "pretraining"
+"""Kind of a pre-training run; fine-tuning runs have the kind of their records."""
 
 
 class VocabularyConfig(Protocol):
@@ -42,10 +44,10 @@ class TaskDescription:
     """The content of ``task.json``.
 
     Attributes:
-        kind: Kind of the task.
+        kind: Kind of the records, or ``PRETRAINING``.
         task_name: GLUE's name, the user's own, or empty.
-        labels: Class names in the order of their ids.
-        length: Tokens to which texts are cut.
+        labels: Class names in the order of their ids; none for regression and pre-training.
+        length: Most tokens of a text: fine-tuning cuts longer ones.
         buckets: Padded lengths.
         network: Keys of ``NetworkConfig``.
         spm_model: Name of the SentencePiece model in the same folder; empty for WordPiece or unknown.
@@ -72,6 +74,32 @@ class TaskDescription:
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""
         return NetworkConfig.model_validate(self.network)
+
+
+def pretraining_description(
+    network: NetworkConfig, length: int, buckets: tuple[int, ...], *, do_lower_case: bool, tokenizer_sha256: str
+) -> TaskDescription:
+    """Return what ``save_assets`` writes for a pre-training run.
+
+    Args:
+        network: Shape of the network.
+        length: Most tokens of a record that the network sees.
+        buckets: Padded lengths in ascending order; empty for ``length`` alone.
+        do_lower_case: Whether the tokenizer lower-cases.
+        tokenizer_sha256: Checksum of the vocabulary that made the records; empty when unknown.
+    """
+    return TaskDescription(
+        kind=PRETRAINING,
+        task_name="",
+        labels=(),
+        length=length,
+        buckets=buckets or (length,),
+        network=network.model_dump(),
+        spm_model="",
+        vocabulary="",
+        do_lower_case=do_lower_case,
+        tokenizer_sha256=tokenizer_sha256,
+    )
 
 
 def load_task_tokenizer(config: VocabularyConfig, made_with: TokenizerInfo | None) -> Tokenizer | None:
@@ -124,7 +152,7 @@ def read_task_description(directory: Path) -> TaskDescription:
     try:
         description = TypeAdapter(TaskDescription).validate_json(path.read_bytes())
         description.network_config()
-        if description.kind not in KINDS:
+        if description.kind not in (*KINDS, PRETRAINING):
             raise ValueError(f"unknown kind {description.kind}")
     except FileNotFoundError as error:
         raise ConfigError(
@@ -162,9 +190,16 @@ def check_trained_task(directory: Path, kind: str, labels: tuple[str, ...] | Non
 
 
 def check_vocabulary(tokenizer: Tokenizer, description: TaskDescription, where: str) -> None:
-    """Raise ``DataError`` when a tokenizer is not the one that a run was trained with."""
-    if description.tokenizer_sha256 not in ("", tokenizer.fingerprint()["sha256"]):
+    """Raise ``DataError`` when a tokenizer is not the one that a run was trained with.
+
+    Where the run does not tell its checksum, the number of entries must be that of the network.
+    """
+    sha256, expected = description.tokenizer_sha256, description.network_config().vocab_size
+    if sha256 not in ("", tokenizer.fingerprint()["sha256"]):
         raise DataError("this vocabulary is not the one that the run was trained with", where, "give the same file")
+    if not sha256 and tokenizer.vocab_size != expected:
+        what = f"the vocabulary has {tokenizer.vocab_size} entries, the network {expected}"
+        raise DataError(what, where, "give the vocabulary that the records were made with")
 
 
 def load_saved_tokenizer(directory: Path, description: TaskDescription) -> Tokenizer:

@@ -1,147 +1,91 @@
-"""The command ``predict.py classify``: one text, a file, a pipe, or a conversation on the terminal."""
+"""The command ``predict.py``: labels of texts with a fine-tuned run, words for masks with a pre-training run."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.common.arguments import OneLineParser
-from src.common.errors import ConfigError, DataError, OutputError
+from src.common.errors import ConfigError, DataError
 from src.common.files import atomic_path
 from src.common.log import setup_logging
+from src.tasks.predict_options import CLASSIFY, FILL_MASK, check_options, make_parser
+from src.tasks.predict_texts import (
+    GivenText,
+    batches,
+    given,
+    one_line,
+    texts_of_file,
+    texts_of_pipe,
+    texts_of_terminal,
+)
 
 if TYPE_CHECKING:
-    from src.tasks.predictor import TextClassifier, TextPair
-
-_EXAMPLES = """\
-examples:
-  python predict.py classify --run_dir runs/sst2 "a gripping, funny film"
-  python predict.py classify --run_dir runs/mrpc "first sentence" --text_b "second sentence"
-  python predict.py classify --run_dir runs/sst2 --input texts.txt --output answers.jsonl --json
-  cat texts.txt | python predict.py classify --run_dir runs/sst2
-Without texts and with a terminal it asks for one text after the other.
-"""
-
-
-def make_parser() -> OneLineParser:
-    """Return the command line of ``predict.py``."""
-    parser = OneLineParser(
-        prog="predict.py",
-        description="Predict on raw text with a fine-tuned ALBERT.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="classify")
-    classify = commands.add_parser(
-        "classify",
-        help="label (or score) of texts and pairs of texts",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = classify.add_argument
-    add("text", nargs="*", help="texts to classify; none reads --input, a pipe, or asks on the terminal")
-    add("--run_dir", required=True, type=Path, help="run directory of run_classifier.py")
-    add("--checkpoint", type=Path, help="weights to use; default: the best of the run, else the newest")
-    add("--text_b", help="second text, for a task on pairs; goes with exactly one text")
-    add("--input", type=Path, help="UTF-8 file, one text a line; a TAB parts the two texts of a pair")
-    add("--output", type=Path, help="file for the answers, written as a whole; default: stdout")
-    add("--json", action="store_true", help="answers as JSON lines, with the probability of every label")
-    add("--batch_size", type=int, default=32, help="texts per batch (default: 32)")
-    add("--spm_model_file", default="", help="SentencePiece model, for a run that holds no tokenizer")
-    add("--vocab_file_path", default="", help="vocab.txt, for a run that holds no tokenizer")
-    add("--device_target", default="CPU", choices=("CPU", "GPU", "Ascend"), help="device (default: CPU)")
-    return parser
-
-
-def _pair(line: str) -> TextPair:
-    """Return the text, or the two texts parted by a TAB, of a line."""
+    from src.data.tokenization import Tokenizer
+    from src.tasks.assets import TaskDescription
     from src.tasks.predictor import TextPair
 
-    first, tab, second = line.rstrip("\r\n").partition("\t")
-    return TextPair(first, second if tab else None)
+_REQUESTS = {
+    CLASSIFY: "Type a text and Enter (a TAB parts the texts of a pair)",
+    FILL_MASK: "Type a text with [MASK] and Enter",
+}
+# Prefix of a run's checkpoints and the key that may have put them elsewhere.
+_CHECKPOINTS = {
+    CLASSIFY: ("classifier", "save_finetune_checkpoint_path"),
+    FILL_MASK: ("checkpoint_albert", "save_checkpoint_path"),
+}
 
-
-def _lines(stream: Iterable[bytes], source: str) -> Iterator[TextPair]:
-    """Yield the texts of a file or a pipe; an empty line is refused, since answers are matched by line."""
-    number = 0
-    for number, raw in enumerate(stream, start=1):
-        try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError("not UTF-8", f"{source}:{number}", "convert the file to UTF-8") from error
-        if not line.strip():
-            raise DataError("the line is empty", f"{source}:{number}", "give one text a line")
-        if line.count("\t") > 1 or not all(text.strip() for text in line.split("\t")):
-            raise DataError("neither a text nor two with a TAB between", f"{source}:{number}", "correct the line")
-        yield _pair(line)
-    if number == 0:
-        raise DataError("there is no text", source, "give one text a line")
-
-
-def _conversation() -> Iterator[TextPair]:
-    """Ask for texts on the terminal until end of input."""
-    print("Type a text and Enter (a TAB parts the texts of a pair); Ctrl-D ends.", file=sys.stderr)
-    while True:
-        try:
-            # The prompt goes to the terminal and not into a file that takes the answers.
-            print("> ", end="", file=sys.stderr, flush=True)
-            line = input()
-        except EOFError:
-            print(file=sys.stderr)
-            return
-        if line.strip():
-            yield _pair(line)
+Answer = Callable[[Sequence[GivenText], int], Iterator[dict[str, Any]]]
+"""Answers to texts in their order, computed in batches of a size."""
 
 
 def shown(record: dict[str, Any]) -> str:
-    """Return an answer as people read it: the label with its probability, or the score, then the text."""
-    texts = record["text"] if "text_b" not in record else f"{record['text']} | {record['text_b']}"
-    # An answer is one line with tabs between its columns, whatever the text holds.
-    texts = texts.translate({ord(mark): " " for mark in "\t\n\r\v\f\x85\u2028\u2029"})
+    """Return an answer as people read it: lines with tabs between their columns.
+
+    The label with its probability, or the score, then the text; for masks a line for each token that may stand there:
+    number of the mask, token, probability, text with the token in its place.
+    """
+    if "masks" in record:
+        return "\n".join(
+            f"{number}\t{found['token']}\t{found['probability']:.4f}\t{one_line(found['text'])}"
+            for number, candidates in enumerate(record["masks"], start=1)
+            for found in candidates
+        )
+    texts = one_line(record["text"] if "text_b" not in record else f"{record['text']} | {record['text_b']}")
     if "score" in record:
         return f"{record['score']:.4f}\t{texts}"
     return f"{record['label']}\t{record['probability']:.4f}\t{texts}"
 
 
-def _batches(pairs: Iterator[TextPair], size: int) -> Iterator[list[TextPair]]:
-    while batch := list(islice(pairs, size)):
-        yield batch
+def _check_kind(command: str, kind: str, run_dir: Path) -> None:
+    """Refuse a run that the command has no use for."""
+    from src.tasks.assets import PRETRAINING
+
+    where = str(run_dir)
+    if command == FILL_MASK:
+        if kind != PRETRAINING:
+            what = f"the run was fine-tuned ({kind}): it has no masked language model"
+            fix = "name a pre-training run: create_pretraining_data.py makes its records, run_pretrain.py trains it"
+            raise ConfigError(what, where, fix)
+    elif kind == PRETRAINING:
+        fix = "use predict.py fill-mask, or fine-tune its checkpoint with run_classifier.py and name that run"
+        raise ConfigError("this is a pre-training run: it has no labels", where, fix)
+    elif kind == "token_classification":
+        raise ConfigError("the run tags tokens", where, "use run_classifier.py --do_predict true")
 
 
-def _check(options: argparse.Namespace) -> None:
-    """Refuse options that contradict each other, before MindSpore is loaded."""
-    if options.text_b is not None and len(options.text) != 1:
-        what = f"--text_b goes with exactly one text, not {len(options.text)}"
-        raise ConfigError(what, "--text_b", "give one text, or pairs with a TAB between by --input")
-    if options.text and options.input:
-        raise ConfigError("texts and --input exclude each other", "--input", "leave one of them out")
-    if options.batch_size < 1:
-        raise ConfigError(f"must be at least 1, not {options.batch_size}", "--batch_size", "give 1 or more")
-    if any(not text.strip() for text in (*options.text, *([] if options.text_b is None else [options.text_b]))):
-        raise ConfigError("a text is empty", "text", "give a text")
-    if sys.stdin is None and not (options.text or options.input):
-        raise ConfigError("no text is given and stdin is closed", "text", "give a text, --input or a pipe")
-    if options.input and (not options.input.exists() or options.input.is_dir()):
-        raise DataError("no such file", str(options.input), "check the path")
-    if options.output and options.output.is_dir():
-        raise OutputError("a folder stands where the answers should go", str(options.output), "name a file")
-
-
-def _load(options: argparse.Namespace) -> TextClassifier:
-    """Load the run: description, tokenizer, weights."""
+def _load(options: argparse.Namespace) -> tuple[TaskDescription, Tokenizer, Path]:
+    """Return the run's description, its tokenizer and the weights to use, and prepare the device."""
     from src.common.run_directory import RunDirectory
     from src.data.tokenization import load_tokenizer
     from src.tasks.assets import check_trained_task, check_vocabulary, load_saved_tokenizer, read_task_description
 
     run = RunDirectory.open(options.run_dir)
     description = read_task_description(run.assets)
-    if description.kind == "token_classification":
-        raise ConfigError("the run tags tokens", str(options.run_dir), "use run_classifier.py --do_predict true")
+    _check_kind(options.command, description.kind, options.run_dir)
     if options.spm_model_file or options.vocab_file_path:
         lower = description.do_lower_case
         tokenizer = load_tokenizer(options.vocab_file_path, options.spm_model_file, lower)
@@ -151,53 +95,85 @@ def _load(options: argparse.Namespace) -> TextClassifier:
     check_vocabulary(tokenizer, description, where)
 
     from src.runtime.device import setup_device
-    from src.tasks.predictor import TextClassifier
     from src.tasks.weights_choice import best_or_latest_weights, checkpoint_folder
 
-    folder = checkpoint_folder(run, str((run.previous_config or {}).get("save_finetune_checkpoint_path") or ""))
-    checkpoint = options.checkpoint or best_or_latest_weights(folder, "classifier")
+    prefix, save_key = _CHECKPOINTS[options.command]
+    folder = checkpoint_folder(run, str((run.previous_config or {}).get(save_key) or ""))
+    checkpoint = options.checkpoint or best_or_latest_weights(folder, prefix)
     owner = checkpoint.resolve().parent.parent / "assets"
     check_trained_task(owner, description.kind, description.labels, description.tokenizer_sha256)
     setup_device(options.device_target, device_id=0, seed=0)
-    return TextClassifier(description, tokenizer, checkpoint)
+    return description, tokenizer, checkpoint
 
 
-def _answers(options: argparse.Namespace, classifier: TextClassifier) -> Iterator[str]:
-    """Yield the answers as lines."""
+def _texts(options: argparse.Namespace) -> tuple[Iterator[GivenText], int]:
+    """Return the texts and how many to answer at a time."""
+    if options.text:
+        return map(given, options.text), options.batch_size
+    if options.input:
+        return texts_of_file(options.input), options.batch_size
+    if sys.stdin.isatty():
+        return texts_of_terminal(_REQUESTS[options.command]), 1
+    return texts_of_pipe(), options.batch_size
+
+
+def _pair(line: GivenText) -> TextPair:
+    """Return the text, or the two texts parted by a TAB, of a line."""
     from src.tasks.predictor import TextPair
 
-    size = options.batch_size
-    if options.text:
-        pairs: Iterator[TextPair] = iter([TextPair(text, options.text_b) for text in options.text])
-    elif options.input:
-        pairs = _lines(options.input.read_bytes().splitlines(keepends=True), str(options.input))
-    elif sys.stdin.isatty():
-        pairs, size = _conversation(), 1
-    else:
-        pairs = _lines(sys.stdin.buffer, "stdin")
-    for batch in _batches(pairs, size):
-        for record in classifier.predict(batch, size):
-            yield json.dumps(record, ensure_ascii=False) if options.json else shown(record)
+    if line.text.count("\t") > 1 or not all(text.strip() for text in line.text.split("\t")):
+        raise DataError("neither a text nor two with a TAB between", line.where, "correct the line")
+    first, tab, second = line.text.partition("\t")
+    return TextPair(first, second if tab else None)
 
 
-def _tell_cut(classifier: TextClassifier) -> None:
-    """Say on stderr how many texts were longer than the network takes."""
+def _write(options: argparse.Namespace, answer: Answer) -> None:
+    """Answer all texts, to stdout one after the other or into a file that appears as a whole."""
+    texts, size = _texts(options)
+    lines = (
+        json.dumps(record, ensure_ascii=False) if options.json else shown(record)
+        for batch in batches(texts, size)
+        for record in answer(batch, size)
+    )
+    if options.output is None:
+        for line in lines:
+            print(line, flush=True)
+        return
+    with atomic_path(options.output) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
+def _classify(options: argparse.Namespace) -> None:
+    """Run ``predict.py classify``."""
+    description, tokenizer, checkpoint = _load(options)
+    from src.tasks.predictor import TextClassifier, TextPair
+
+    classifier = TextClassifier(description, tokenizer, checkpoint)
+
+    def answer(texts: Sequence[GivenText], size: int) -> Iterator[dict[str, Any]]:
+        # A text of the command line is one text, whatever characters it holds.
+        of_arguments = bool(options.text)
+        pairs = [TextPair(text.text, options.text_b) if of_arguments else _pair(text) for text in texts]
+        return classifier.predict(pairs, size)
+
+    _write(options, answer)
     if classifier.cut_texts:
         print(f"warning: {classifier.cut_texts} texts were cut to the length of the training rows", file=sys.stderr)
+
+
+def _fill_mask(options: argparse.Namespace) -> None:
+    """Run ``predict.py fill-mask``."""
+    description, tokenizer, checkpoint = _load(options)
+    from src.tasks.mask_filler import MaskFiller
+
+    filler = MaskFiller(description, tokenizer, checkpoint)
+    _write(options, lambda texts, size: filler.predict(texts, size, options.top_k))
 
 
 def main(argv: Sequence[str]) -> int:
     """Run ``predict.py``; return its exit status."""
     options = make_parser().parse(argv)
-    _check(options)
+    check_options(options)
     setup_logging()
-    classifier = _load(options)
-    if options.output is None:
-        for line in _answers(options, classifier):
-            print(line, flush=True)
-        _tell_cut(classifier)
-        return 0
-    with atomic_path(options.output) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in _answers(options, classifier))
-    _tell_cut(classifier)
+    (_fill_mask if options.command == FILL_MASK else _classify)(options)
     return 0

@@ -10,7 +10,7 @@ import pytest
 
 from src.common.errors import DataError
 from src.data import film_reviews
-from src.data.film_reviews import RatedText, main, parse_rated_texts, read_data_set, write_data_set
+from src.data.film_reviews import RatedText, main, parse_rated_texts, read_data_set, two_parts, write_data_set
 from src.data.source_archive import SourceArchive
 
 FOLDER = "hutto_ICWSM_2014"
@@ -112,12 +112,45 @@ def test_writes_every_row_once(archive: Path, tmp_path: Path) -> None:
     assert summary["sentiment_left_out"] == len(ratings) - len(labels) > 0
 
 
-def test_vocabulary_text_has_documents_and_no_dev_or_test_row(archive: Path, tmp_path: Path) -> None:
-    write_data_set(read_data_set(archive), tmp_path)
-    assert (tmp_path / "text" / "editorials.txt").read_text() == "On Dec. 19.\nA second.\n\nAnother one.\n"
-    assert (tmp_path / "text" / "product_reviews.txt").read_text() == "great player.\n"
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("A warm, funny and very long film.", ["A warm,", "funny and very long film."]),
+        ("It's good. (But) so, so long", ["It's good. (But)", "so, so long"]),
+        ("A film of quiet power", ["A film of", "quiet power"]),
+        ("well-made, self-aware", ["well-made,", "self-aware"]),
+        ("Dull", ["Dull"]),
+        ("Dull.", ["Dull."]),
+    ],
+)
+def test_a_snippet_becomes_two_parts(text: str, parts: list[str]) -> None:
+    assert two_parts(text) == parts
+    assert " ".join(parts) == text
+
+
+def documents(folder: Path, part: str) -> list[list[str]]:
+    content = (folder / f"{part}.txt").read_text(encoding="utf-8")
+    assert not content or content.endswith("\n")
+    return [block.splitlines() for block in content.split("\n\n") if block]
+
+
+def test_every_document_is_held_out_or_for_pre_training(archive: Path, tmp_path: Path) -> None:
+    summary = write_data_set(read_data_set(archive), tmp_path)
+    kept, held_out = (documents(tmp_path / folder, "film_reviews") for folder in ("text", "held_out"))
     train = [sentence for sentence, _ in table(tmp_path / "rating" / "train.tsv")[1:]]
-    assert (tmp_path / "text" / "film_reviews.txt").read_text().splitlines() == train
+    found = [" ".join(lines) for lines in (*kept, *held_out)]
+    # Nothing of dev and test, and each snippet of train once.
+    assert sorted(found) == sorted(train)
+    assert all(len(lines) == 2 for lines in kept)
+    assert 0 < len(held_out) < len(kept) / 5
+    assert summary["pretraining_documents"]["film_reviews"] == {"text": len(kept), "held_out": len(held_out)}
+
+
+def test_sentences_of_a_document_stay_together_in_their_order(archive: Path, tmp_path: Path) -> None:
+    write_data_set(read_data_set(archive), tmp_path)
+    found = [document for folder in ("text", "held_out") for document in documents(tmp_path / folder, "editorials")]
+    assert sorted(found) == [["Another one."], ["On Dec. 19.", "A second."]]
+    assert documents(tmp_path / "text", "product_reviews") == [["great player."]]
 
 
 def test_majority_class_is_told(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,7 +169,7 @@ def test_a_second_run_writes_the_same_and_nothing_else(archive: Path, tmp_path: 
         return {str(path): path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()}
 
     first = run()
-    assert len(first) == 10
+    assert len(first) == 13
     assert run() == first
     assert not (tmp_path / "escape.txt").exists()
 

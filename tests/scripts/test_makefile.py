@@ -72,7 +72,7 @@ def test_a_finished_environment_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_quickstart_removes_nothing_but_its_own_folders() -> None:
     removals = [line for line in make("--dry-run", "quickstart").stdout.splitlines() if line.startswith("rm ")]
-    assert removals == ["rm -rf quickstart/vocabulary quickstart/records quickstart/run"]
+    assert removals == ["rm -rf quickstart/vocabulary quickstart/records quickstart/pretrain quickstart/run"]
 
 
 def test_continuous_integration_runs_checks_and_tests() -> None:

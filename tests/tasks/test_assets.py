@@ -17,6 +17,7 @@ from src.tasks.assets import (
     check_vocabulary,
     load_saved_tokenizer,
     load_task_tokenizer,
+    pretraining_description,
     read_task_description,
     save_assets,
 )
@@ -120,6 +121,17 @@ def test_damaged_descriptions(
     assert caught.value.where == str(path)
 
 
+@pytest.mark.parametrize(("buckets", "kept"), [((), (16,)), ((8, 16), (8, 16))])
+def test_a_pre_training_run(tmp_path: Path, vocabulary: Path, buckets: tuple[int, ...], kept: tuple[int, ...]) -> None:
+    description = pretraining_description(NETWORK, 16, buckets, do_lower_case=True, tokenizer_sha256="a")
+    save_assets(tmp_path, Vocabulary(str(vocabulary)), description)
+    found = read_task_description(tmp_path)
+    assert (found.kind, found.labels, found.length, found.buckets) == ("pretraining", (), 16, kept)
+    assert (found.network_config(), found.vocabulary, found.tokenizer_sha256) == (NETWORK, "vocab.txt", "a")
+    with pytest.raises(CheckpointError, match="kind pretraining there, classification in the data"):
+        check_trained_task(tmp_path, "classification", None, "")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "classification"}', "\udcff"])
 def test_files_that_are_no_description(tmp_path: Path, content: str) -> None:
     (tmp_path / "task.json").write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -163,7 +175,9 @@ def test_nothing_to_compare_with(tmp_path: Path) -> None:
 
 def test_vocabulary_of_the_command_line(tmp_path: Path, vocabulary: Path, description: TaskDescription) -> None:
     tokenizer = load_tokenizer(vocabulary, "", do_lower_case=True)
-    check_vocabulary(tokenizer, description, "given.txt")
+    check_vocabulary(tokenizer, replace(description, network={**description.network, "vocab_size": 7}), "given.txt")
+    with pytest.raises(DataError, match=r"given\.txt: the vocabulary has 7 entries, the network 30000"):
+        check_vocabulary(tokenizer, description, "given.txt")
     check_vocabulary(tokenizer, replace(description, tokenizer_sha256=tokenizer.fingerprint()["sha256"]), "given.txt")
     with pytest.raises(DataError, match=r"given\.txt"):
         check_vocabulary(tokenizer, replace(description, tokenizer_sha256="0"), "given.txt")

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import DataError
-from src.tasks.predict_command import _check, make_parser, shown
+from src.tasks.predict_command import shown
+from src.tasks.predict_options import check_options, make_parser
 
 
 def check_input(path: Path) -> None:
-    _check(make_parser().parse_args(["classify", "--run_dir", "run", "--input", str(path)]))
+    check_options(make_parser().parse_args(["classify", "--run_dir", "run", "--input", str(path)]))
 
 
 def test_input_may_be_a_named_pipe(tmp_path: Path) -> None:

@@ -74,13 +74,16 @@ class AlbertPreTrainingModel(nn.Cell):
         self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor, positions_BP: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the vocabulary's logits at ``positions_BP`` [R, V] and the order's logits [B, 2], float32."""
-        batch, length = input_ids_BT.shape
         sequence_BTD, pooled_BD = self.albert(input_ids_BT, segment_ids_BT, input_mask_BT)
-        sequence_MD = sequence_BTD.astype(ms.float32).reshape(batch * length, -1)
+        return self.masked_logits(sequence_BTD, positions_BP), self.cls2(pooled_BD)
+
+    def masked_logits(self, sequence_BTD: Tensor, positions_BP: Tensor) -> Tensor:
+        """Return the vocabulary's logits at ``positions_BP`` from the encoder's output, [R, V] float32."""
+        batch, length, size = sequence_BTD.shape
+        sequence_MD = sequence_BTD.astype(ms.float32).reshape(batch * length, size)
         first_B1 = ops.arange(batch).astype(ms.int32).reshape(batch, 1) * length
         hidden_RD = self.gather(sequence_MD, (positions_BP + first_B1).reshape(-1), 0)
-        table_VE = self.albert.albert_embedding_lookup.embedding_table
-        return self.cls1(hidden_RD, table_VE), self.cls2(pooled_BD)
+        return self.cls1(hidden_RD, self.albert.albert_embedding_lookup.embedding_table)
 
 
 class AlbertPreTraining(nn.Cell):

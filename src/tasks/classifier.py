@@ -123,6 +123,10 @@ class ClassifierTask(Task):
             "train_sha256": [file.sha256 for file in table.manifest.files] if table.manifest else [],
         }
 
+    def place_of(self, row: int) -> str:
+        """Return file and row of the training data."""
+        return f"{self._train_table().source}: row {row}"
+
     def steps_per_epoch(self) -> int:
         """Return the number of optimizer steps of an epoch."""
         return steps_per_epoch(self._train_table().lengths, self._geometry)

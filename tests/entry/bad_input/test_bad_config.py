@@ -34,7 +34,7 @@ OPTIONS: dict[str, tuple[list[Any], list[str]]] = {
     "buckets not sorted": (["--bucket_list", "[8, 4]"], ["does not ascend", "sort"]),
     "longer than positions": (["--albert_net_cfg.seq_length", 99], ["exceeds max_position_embeddings 16"]),
     "heads": (["--albert_net_cfg.num_attention_heads", 3], ["--albert_net_cfg.num_attention_heads", "divisible"]),
-    "not available": (["--distribute", "true"], ["distribute is not available yet", "leave it at"]),
+    "not available": (["--distribute", "true"], ["distribute is available for pre-training only", "leave it at"]),
 }
 
 FILES: dict[str, tuple[str | bytes, list[str]]] = {

@@ -111,10 +111,13 @@ def bring_user_files(folder: Path, data: Path) -> None:
         cells = [row.rstrip().split("\t") for row in rows]
         lines = [f'{i},"{text.strip()}",{"good" if label == "1" else "bad"}' for i, (text, label) in enumerate(cells)]
         (folder / "reviews" / f"{split}.csv").write_text("\n".join(["id,review,stars", *lines]), encoding="utf-8")
-    sentences = (data / "corpus" / "wiki_00_sentences.txt").read_text(encoding="utf-8").splitlines(keepends=True)
-    for name, begin in (("train", 0), ("held_out", 400)):
+    lines = (data / "corpus" / "wiki_00_sentences.txt").read_text(encoding="utf-8").splitlines()
+    sentences = [line for line in lines if line.strip()]
+    for name, begin in (("train", 0), ("held_out", 200)):
+        # Two documents: the sentence order needs another one to draw from.
+        documents = ["\n".join(sentences[first : first + 50]) for first in (begin, begin + 50)]
         (folder / "corpus" / name).mkdir(parents=True)
-        (folder / "corpus" / name / "text.txt").write_text("".join(sentences[begin : begin + 100]), encoding="utf-8")
+        (folder / "corpus" / name / "text.txt").write_text("\n\n".join(documents) + "\n", encoding="utf-8")
     wnut = data / "ner" / "wnut17"
     # All of train, so that it has every tag of the others.
     first_lines(wnut / "train" / "wnut17train.conll", folder / "conll" / "train.txt", 1_000_000)
@@ -147,7 +150,7 @@ def shortened(command: str) -> str:
     if is_pretraining(command):
         return f"{command} {TINY_PRETRAIN}"
     if command.startswith(PRETRAINING_DATA):
-        return re.sub(r"( --dupe_factor \d+)?$", " --dupe_factor 1", command)
+        return re.sub(r"( --dupe_factor \d+)?$", " --dupe_factor 1", command, count=1)
     return f"{command} {TINY}" if is_classifier(command) else command
 
 

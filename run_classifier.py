@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     from src.tasks.classifier import ClassifierTask
     from src.tasks.driver import run_task
 
-    return run_task(lambda _: ClassifierTask(loaded), loaded)
+    return run_task(lambda group: ClassifierTask(loaded, group), loaded)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def copy_corpus(source: Path, folder: Path, copies: int) -> Path:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the options; raise ``ConfigError`` for wrong ones, ``DataError`` without a text file."""
+    """Return the options; raise ``ConfigError`` for wrong ones."""
     parser = OneLineParser(prog="python -m benchmarks.pretraining_data", description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--input", type=Path, required=True, metavar="FILE", help="one text file, .gz or not")
@@ -91,10 +91,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--block_mb", type=_count, default=4, metavar="N", help="megabytes of text of a shard (default 4)")
     add("--workers", type=_workers, default="1,2,4", metavar="NUMBERS", help="parted by commas (default 1,2,4)")
     add("--repeats", type=_count, default=3, metavar="N", help="runs of the single text, for medians (default 3)")
-    options = parser.parse(argv)
-    if not options.input.is_file():
-        raise DataError("there is no such text file", str(options.input), "name one file")
-    return options
+    return parser.parse(argv)
 
 
 def _count(text: str) -> int:
@@ -148,6 +145,8 @@ def main(argv: Sequence[str], create: Callable[..., Run] = run_creation) -> int:
         AlbertError: An option or the text is wrong, or a run failed.
     """
     options = parse(argv)
+    if not options.input.is_file():
+        raise DataError("there is no such text file", str(options.input), "name one file")
     print("\n".join(machine_lines(("numpy", "sentencepiece"))) + "\n")
     same = []
     for copies in (1, COPIES):

@@ -7,10 +7,12 @@ import io
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks import fault_run, pretraining_data, recompute_memory
 from src.common.errors import AlbertError
 from src.config.load import load_config
 from src.data import film_reviews
@@ -37,9 +39,14 @@ from tests.readme_commands import (
     words_of,
 )
 
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Commands of the shell and of the environment whose options are not ours.
 SHELL_TOOLS = {"source", "cat", "printf", "tensorboard"}
+BENCHMARKS: dict[str, Callable[[list[str]], object]] = {
+    "benchmarks.fault_run": fault_run.parse,
+    "benchmarks.pretraining_data": pretraining_data.parse,
+    "benchmarks.recompute_memory": recompute_memory.parse,
+}
 # Options of the scripts of pre-training that are theirs and not run_pretrain.py's.
 SCRIPT_FLAGS = {"--foreground", "--dry_run", "--mpirun"}
 OLD_FILES = re.split(
@@ -121,6 +128,8 @@ def parse(command: str) -> None:
     elif words[:3] == ["python", "-m", "src.data.film_reviews"]:
         known = help_of_film_reviews()
         assert all(word in known for word in arguments if word.startswith("--"))
+    elif words[:2] == ["python", "-m"] and words[2] in BENCHMARKS:
+        BENCHMARKS[words[2]](words[3:])
     elif words[0] == "make":
         targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets), command
@@ -167,6 +176,9 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python train_vocabulary.py --no_such_key 1",
         "python create_pretraining_data.py --no_such_key 1",
         "python -m src.data.film_reviews --no_such_key 1",
+        "python -m benchmarks.fault_run --no_such_key 1",
+        "python -m benchmarks.pretraining_data --no_such_key 1",
+        "python -m benchmarks.recompute_memory --no_such_key 1",
         "make no-such-target",
         "curl example.org",
     ],

@@ -10,7 +10,6 @@ from src.config.sections import LossScaleConfig, Section
 from src.config.value_types import AutoFlag, DeviceTarget, FileFormat, Float, Int, Unavailable
 
 NOT_YET = Unavailable("is not available yet in this version; leave it at its default")
-_ONE_PROCESS = Unavailable("is available for pre-training only in this version; leave it at false")
 _MODELARTS = Unavailable("needs ModelArts, which is not available yet in this version; leave it at its default")
 
 
@@ -60,7 +59,7 @@ class DeviceKeys(Section):
 
     device_target: DeviceTarget = Field("CPU", description="where the network runs")
     device_id: Int = Field(0, ge=0, description="number of the device; a process group gives each process its own")
-    distribute: Annotated[bool, _ONE_PROCESS] = Field(False, description="train with several processes, one per device")
+    distribute: bool = Field(False, description="train with several processes, one per device")
     device_num: Int = Field(1, ge=1, description="number of processes when distribute is true")
 
 

@@ -117,6 +117,7 @@ class PretrainConfig(
     """Everything that run_pretrain.py and pretrain_eval.py read."""
 
     yaml_name: ClassVar[str] = "pretrain_config.yaml"
+    start_keys: ClassVar[tuple[str, ...]] = (*TaskConfig.start_keys, "shard_optimizer_state")
 
     description: str = Field("run_pretrain", min_length=1, description="name of the run")
     distribute: bool = Field(False, description="train with several processes, one per device; see launch.py")

@@ -166,9 +166,7 @@ REPLACED: dict[str, str] = {
 _BY_TASK: dict[str, dict[str, str]] = {
     "classifier": {},
     "squad": {
-        "mode": "use do_train and do_eval; export is a command of its own",
         "input_meta_data_path": _NOT_HERE,
-        "do_pred": _NOT_HERE,
         "fine_tuning_task_type": _CONVERTER,
         "classification_task_name": _CONVERTER,
         "task_type": _ASCEND_310,

@@ -7,70 +7,80 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from src.config.classifier import SCHEMA_FILE
-from src.config.common_keys import NOT_YET, ExportKeys, FinetuneCheckpointKeys, VocabularyKeys
-from src.config.network_keys import NetworkKeys
-from src.config.optimizer_keys import ScheduleKeys, SquadOptimizers
+from src.config.common_keys import NOT_YET
+from src.config.finetune import FinetuneConfig
+from src.config.optimizer_keys import SquadOptimizers
 from src.config.sections import Section
-from src.config.task_config import TaskConfig
-from src.config.value_types import Int, OptimizerName, TrainSteps
+from src.config.task_config import Problem
+from src.config.value_types import Float, Int, SquadHead
 
 
 class SquadTaskKeys(Section):
-    """What to do."""
+    """What to do, and which answers count."""
 
     group: ClassVar[str] = "Task"
 
     do_train: bool = Field(False, description="train on train_data_file_path")
-    do_eval: bool = Field(False, description="evaluate on eval_json_path")
-    num_class: Int = Field(2, ge=2, le=2, description="outputs per token: start and end of the answer")
+    do_eval: bool = Field(False, description="evaluate on eval_json_path, after training and during it")
+    do_predict: bool = Field(False, description="write answers for test_json_path")
+    version_2_with_negative: bool = Field(
+        False, description="SQuAD v2.0: questions may have no answer in their passage"
+    )
+    squad_head: SquadHead = Field(
+        "span",
+        description="span: start and end of the answer; beam (v2.0): ends depend on the start, and answerability",
+    )
+    num_class: Int = Field(2, ge=2, le=2, description="outputs per token of the head span: start and end of the answer")
+    n_best_size: Int = Field(20, ge=1, description="answers listed for each question")
+    max_answer_length: Int = Field(30, ge=1, description="most tokens of an answer")
+    null_score_diff_threshold: Float = Field(
+        0.0, description="v2.0, head span: no answer where its score exceeds that of the best answer by more"
+    )
+    start_n_top: Int = Field(5, ge=1, description="head beam: starts looked at")
+    end_n_top: Int = Field(5, ge=1, description="head beam: ends looked at for each start")
 
 
 class SquadDataKeys(Section):
-    """Record files, json files and batches."""
+    """Record files and json files."""
 
     group: ClassVar[str] = "Data"
 
-    train_data_file_path: str = Field("", description="MindRecord file to train on")
+    train_data_file_path: str = Field("", description="MindRecord or TFRecord file to train on")
     eval_json_path: str = Field("", description="SQuAD json file to evaluate on")
-    predict_feature_left_file: str = Field("", description="file that keeps the evaluation features between runs")
-    schema_file_path: Annotated[str, SCHEMA_FILE] = Field("", description="not needed: records carry a manifest")
-    train_batch_size: Int = Field(48, ge=1, description="rows of a training batch on each device")
-    eval_batch_size: Int = Field(32, ge=1, description="rows of an evaluation batch; the last partial one counts")
-    train_data_shuffle: bool = Field(True, description="shuffle the training rows anew in every epoch")
-    eval_data_shuffle: bool = Field(False, description="shuffle the evaluation rows; the figures do not change")
+    test_json_path: str = Field("", description="SQuAD json file to answer; it may be without answers")
+    max_query_length: Int = Field(64, ge=1, description="most tokens of a question")
+    doc_stride: Int = Field(128, ge=1, description="tokens from the begin of a window of a passage to that of the next")
+    predict_feature_left_file: str = Field(
+        "", description="file or folder that keeps the evaluation features between runs; empty makes them anew"
+    )
 
 
-class SquadTrainingKeys(Section):
-    """How long to train."""
-
-    group: ClassVar[str] = "Training"
-
-    epoch_num: Int = Field(3, ge=1, description="passes over the training data")
-    train_steps: TrainSteps = Field(-1, ge=-1, description="updates to train for; -1 counts them from epoch_num")
-    eval_steps: Int = Field(0, ge=0, description="updates between evaluations; 0 evaluates once per epoch")
-
-
-class SquadConfig(
-    ExportKeys, TaskConfig, VocabularyKeys, FinetuneCheckpointKeys, SquadTrainingKeys, SquadDataKeys, SquadTaskKeys
-):
+class SquadConfig(FinetuneConfig, SquadDataKeys, SquadTaskKeys):
     """Everything that run_squad_v1.py reads."""
 
     yaml_name: ClassVar[str] = "task_squad_config.yaml"
     network_defaults: ClassVar[Mapping[str, int]] = {"seq_length": 384}
+    data_keys: ClassVar[dict[str, str]] = {
+        "do_train": "train_data_file_path",
+        "do_eval": "eval_json_path",
+        "do_predict": "test_json_path",
+    }
+    example_checkpoint: ClassVar[str] = "squad-best.ckpt"
 
     description: str = Field("run_squad_v1", min_length=1, description="name of the run")
+    train_batch_size: Int = Field(48, ge=1, description="rows of a training batch on each device")
     export_file_name: Annotated[str, NOT_YET] = Field("albert_squad", description="name of the exported file")
-    albert_net_cfg: NetworkKeys = Field(NetworkKeys(), description="keys of the network; null takes the preset's value")
     optimizer_cfg: SquadOptimizers = SquadOptimizers()
 
-    def optimizer_name(self) -> OptimizerName:
-        """Return the name of the chosen optimizer."""
-        return self.optimizer_cfg.optimizer
-
-    def optimizer_keys(self) -> ScheduleKeys:
-        """Return the block of the chosen optimizer."""
-        blocks = self.optimizer_cfg
-        return {"AdamWeightDecay": blocks.AdamWeightDecay, "Lamb": blocks.Lamb, "Momentum": blocks.Momentum}[
-            blocks.optimizer
-        ]
+    def problems(self) -> list[Problem]:
+        """Return the problems between keys."""
+        problems = super().problems()
+        if self.squad_head == "beam" and not self.version_2_with_negative:
+            what = "the head beam is that of SQuAD v2.0"
+            fix = "set version_2_with_negative to true, or squad_head to span"
+            problems.append(Problem(("squad_head", "version_2_with_negative"), what, fix))
+        if not (self.vocab_file_path or self.spm_model_file) and (self.do_eval or self.do_predict):
+            what = "questions cannot be read without a vocabulary"
+            fix = "set spm_model_file, or vocab_file_path for WordPiece"
+            problems.append(Problem(("do_eval", "do_predict", "spm_model_file"), what, fix))
+        return problems

@@ -46,6 +46,8 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
 
     yaml_name: ClassVar[str]
     network_defaults: ClassVar[Mapping[str, int]] = {}
+    # Keys that are said for one start and not kept in the run directory.
+    start_keys: ClassVar[tuple[str, ...]] = ("resume", "overwrite", "run_dir", "distribute", "device_num")
 
     def network_section(self) -> str:
         """Return the name of the section that describes the chosen network."""

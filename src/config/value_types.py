@@ -121,6 +121,7 @@ MetricName = Annotated[
     Literal["auto", "accuracy", "f1", "macro_f1", "mcc", "pearson", "spearman_correlation", "entity_f1"],
     any_case(_METRICS, **{"": "auto", "acc": "accuracy", "spearman": "spearman_correlation"}),
 ]
+SquadHead = Annotated[Literal["span", "beam"], any_case(("span", "beam"), two_logit="span")]
 FileFormat = Annotated[Literal["MINDIR", "ONNX", "AIR"], any_case(("MINDIR", "ONNX", "AIR"))]
 TaskName = Annotated[
     Literal["", "CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX"],

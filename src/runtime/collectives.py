@@ -67,6 +67,37 @@ def gather_float32(group: ProcessGroup, values: np.ndarray) -> np.ndarray:
     return np.concatenate(pieces, axis=1)[:, : values.size].view(np.float32)
 
 
+def gather_arrays(group: ProcessGroup, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the arrays of all processes, those of rank 0 first; every process must call it.
+
+    Args:
+        group: The processes.
+        values: float32 arrays of this process, of one shape but for the first dimension. Another process may have
+            another number of them, or none.
+    """
+    if not group.distributed:
+        return list(values)
+    shape = values[0].shape if values else ()
+    # Rank of the arrays and their last dimension: a process without any learns them from the others.
+    sizes = gather(group, [len(values), len(shape), shape[-1] if shape else 0]).astype(np.int64)
+    counts, dimensions, width = sizes[:, 0], int(sizes[:, 1].max()), int(sizes[:, 2].max())
+    firsts = np.zeros(max(int(counts.max()), 1), np.float64)
+    firsts[: len(values)] = [len(item) for item in values]
+    lengths = gather(group, firsts).astype(np.int64)
+    inner = (width,) if dimensions > 1 else ()
+    wholes = lengths * (width if inner else 1)
+    flat = np.zeros(max(int(wholes.sum(axis=1).max()), 1), np.float32)
+    if values:
+        own = np.concatenate([item.reshape(-1) for item in values])
+        flat[: own.size] = own
+    together: list[np.ndarray] = []
+    for rank, row in enumerate(gather_float32(group, flat)):
+        ends = np.cumsum(wholes[rank, : counts[rank]])
+        parts = np.split(row[: wholes[rank].sum()], ends[:-1])
+        together += [part.reshape(-1, *inner) for part in parts[: counts[rank]]]
+    return together
+
+
 def from_main(group: ProcessGroup, value: float) -> float:
     """Return the value that the main process gave."""
     return float(gather(group, [value])[0, 0])

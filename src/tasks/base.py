@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from mindspore import nn
 from src.config.sections import NetworkConfig
 from src.data.dataset import TrainStart
 from src.tasks.feed import TrainFeed
+
+# Name of the rows of an update in ``Task.data_identity``: a resumed run keeps their number, however they are shared.
+UPDATE_ROWS = "rows of an update (batch_size x accumulation_steps x processes)"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Score:
         figures: Every figure for the metrics log.
         report: What goes into the evaluation's json file.
         lines: What is printed; the last line is the one that users of the old repository look for.
+        write_files: Writes what the score was made from (answers, for instance) into a folder and returns the files.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Score:
     figures: dict[str, float]
     report: dict[str, Any]
     lines: tuple[str, ...]
+    write_files: Callable[[Path], list[Path]] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,21 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
-        """Score ``inference`` on the evaluation data; ``max_batches`` over 0 looks at that many batches only."""
+        """Score ``inference`` on the evaluation data; every process must call it.
+
+        ``max_batches`` over 0 looks at that many batches only.
+        """
 
     @abstractmethod
     def evaluation_name(self) -> str:
         """Return the name of the evaluation data, for the file of its report."""
 
     @abstractmethod
-    def predict(self, inference: nn.Cell, directory: Path) -> list[Path]:
-        """Write the predictions of the test data into ``directory`` and return the files."""
+    def predict(self, inference: nn.Cell, directory: Path | None) -> list[Path]:
+        """Write the predictions of the test data into ``directory`` and return the files; every process must call it.
+
+        ``directory`` is ``None`` in a process that only takes its part in the work.
+        """
 
     @abstractmethod
     def save_assets(self, directory: Path) -> None:

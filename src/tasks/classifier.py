@@ -24,13 +24,13 @@ from src.evaluate.scoring import evaluate_predictions
 from src.evaluate.task_metrics import metrics_for_task
 from src.model.heads import AlbertCLSModel, AlbertInference, AlbertNERModel
 from src.model.losses import AlbertCLS
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.assets import TaskDescription, check_trained_task, load_task_tokenizer, save_assets
-from src.tasks.base import Networks, Score, Task
+from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
 from src.tasks.classifier_data import ClassifierData, load_classifier_data
 from src.tasks.feed import TrainFeed, feed_from
-from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_inference, sentences_of
+from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_with_progress, sentences_of
 from src.tasks.tag_predictions import write_tags
-from src.train.progress import EvaluationProgress
 
 
 def _joined(rows: Sequence[np.ndarray] | np.ndarray, sentences: list[list[int]]) -> list[np.ndarray]:
@@ -43,6 +43,7 @@ class ClassifierTask(Task):
 
     Args:
         loaded: The resolved configuration.
+        group: The processes that train together.
 
     Raises:
         ConfigError: Keys contradict the data or each other.
@@ -52,9 +53,10 @@ class ClassifierTask(Task):
     name = "classifier"
     checkpoint_prefix = "classifier"
 
-    def __init__(self, loaded: LoadedConfig[ClassifierConfig]) -> None:
+    def __init__(self, loaded: LoadedConfig[ClassifierConfig], group: ProcessGroup = ONE_PROCESS) -> None:
         config = loaded.values
         self._config = config
+        self._group = group
         self._network = loaded.network()
         self.data: ClassifierData = load_classifier_data(config, self._network)
         length = min(self.data.length, self._network.seq_length)
@@ -75,7 +77,9 @@ class ClassifierTask(Task):
                 "set spm_model_file or vocab_file_path",
             )
         self.loss_unit = "squared score" if self.data.kind == "regression" else "nats"
-        self._geometry = BatchGeometry(config.train_batch_size, self._buckets, config.accumulation_steps)
+        self._geometry = BatchGeometry(
+            config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
+        )
 
     def _check_trained_task(self, loaded: LoadedConfig[ClassifierConfig]) -> None:
         """Make sure that the data are those of the run that is gone on with or whose checkpoint is evaluated."""
@@ -111,11 +115,10 @@ class ClassifierTask(Task):
         }
 
     def data_identity(self) -> dict[str, Any]:
-        """Return batches, order and rows of the training data."""
+        """Return rows of an update, order and rows of the data; how processes and micro-batches share it is free."""
         config, table = self._config, self._train_table()
         return {
-            "train_batch_size": config.train_batch_size,
-            "accumulation_steps": config.accumulation_steps,
+            UPDATE_ROWS: self._geometry.update_rows,
             "bucket_list": list(self._buckets),
             "train_data_shuffle": config.train_data_shuffle,
             "seed": config.seed,
@@ -132,12 +135,12 @@ class ClassifierTask(Task):
         return steps_per_epoch(self._train_table().lengths, self._geometry)
 
     def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
-        """Return the micro-batches from ``start`` on."""
+        """Return this process's micro-batches from ``start`` on."""
         config = self._config
         return feed_from(self._train_table(), self._geometry, config.seed, config.train_data_shuffle, start, epochs)
 
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
-        """Score ``inference`` on the evaluation rows."""
+        """Score ``inference`` on the evaluation rows; every process must call it."""
         table = self.data.evaluation
         if table is None or table.label_ids is None:
             raise ValueError("evaluate() was called without evaluation data")
@@ -166,12 +169,14 @@ class ClassifierTask(Task):
         stem = Path(self._config.eval_data_file_path).stem
         return stem if stem.replace("-", "").replace("_", "").replace(".", "").isalnum() else "evaluation"
 
-    def predict(self, inference: nn.Cell, directory: Path) -> list[Path]:
+    def predict(self, inference: nn.Cell, directory: Path | None) -> list[Path]:
         """Write predictions with probabilities, and GLUE's submission file where the task is GLUE's."""
         table = self.data.test
         if table is None:
             raise ValueError("predict() was called without test data")
         outputs = self._run(inference, table, "predict")
+        if directory is None:
+            return []
         if self.data.kind == "token_classification" and self._tokenizer is not None:
             return write_tags(directory, table, outputs, self.data.labels, self._tokenizer)
         expected = None if table.label_ids is None else table.label_ids[outputs.rows]
@@ -208,8 +213,7 @@ class ClassifierTask(Task):
         size = self._config.eval_batch_size
         shuffle_seed = self._config.seed if self._config.eval_data_shuffle else None
         plan = evaluation_plan(table, size, self._buckets, max_batches, shuffle_seed)
-        with EvaluationProgress(sum(len(micro.indices) for micro in plan), title) as progress:
-            return run_inference(inference, table, plan, size, progress)
+        return run_with_progress(inference, table, plan, size, title, self._group)
 
     def _train_table(self) -> FinetuneTable:
         if self.data.train is None:

@@ -135,7 +135,7 @@ def _train(task: Task, loaded: LoadedConfig[Any], group: ProcessGroup) -> int:
             logger.warning("%s received: %s", signal.Signals(stopped_by).name, saved)
             return 128 + stopped_by
         if home and home.saves:
-            chosen = best_or_latest_weights(home.folder, task.checkpoint_prefix)
+            chosen = best_or_latest_weights(home.checkpoints.directory, task.checkpoint_prefix)
             logger.info("%s", load_weights(setup.networks.inference, chosen, what="all").summary())
         share_parameters(group, list(setup.networks.inference.get_parameters()))
         finish(task, setup.networks.inference, plan, home.run.path if home else None)

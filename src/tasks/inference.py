@@ -1,17 +1,21 @@
-"""Run a network over a table in batches and give the outputs back in row order."""
+"""Run a network over a table in batches, in one process or several, and give the outputs back in row order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from mindspore import nn
 
+from src.common.heartbeat import alive
 from src.data.batch_table import BatchTable
 from src.data.batching import BatchGeometry, MicroBatch, plan_epoch
 from src.data.dataset import inference_dataset
 from src.data.table import FinetuneTable
+from src.runtime.collectives import gather_arrays
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
+from src.train.progress import EvaluationProgress
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Outputs:
 
     Attributes:
         rows: int64 [rows], ascending row numbers in the table.
-        values: One float32 array a row: [C] for a sequence head, [T, C] without padding for a token head.
+        values: One float32 array a row: [C] for a sequence head, [T, C] without padding for a token head, or what
+            the caller made of them.
     """
 
     rows: np.ndarray
@@ -82,33 +87,70 @@ def evaluation_plan(
     return plan[:max_batches] if max_batches else plan
 
 
+def rows_of_output(outputs: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """Return the network's only output row by row: [C] of a sequence head, [T, C] without padding of a token head.
+
+    Args:
+        outputs: float32 [B, C] or [B, T, C].
+        lengths: Tokens of each row that counts, int32 [rows]; the fillers behind them are dropped.
+    """
+    (result,) = outputs
+    # A view would keep the outputs of the whole batch, padding included.
+    return [
+        (result[place, :length] if result.ndim == 3 else result[place]).copy() for place, length in enumerate(lengths)
+    ]
+
+
 def run_inference(
     network: nn.Cell,
-    table: FinetuneTable,
+    table: BatchTable,
     plan: list[MicroBatch],
     batch_size: int,
     on_batch: Callable[[int], None] | None = None,
+    *,
+    group: ProcessGroup = ONE_PROCESS,
+    condense: Callable[[Sequence[np.ndarray], np.ndarray], list[np.ndarray]] = rows_of_output,
 ) -> Outputs:
-    """Run ``network`` over the planned batches.
+    """Run ``network`` over the planned batches; several processes share them, and each gets all outputs.
 
     Args:
-        network: construct(input_ids, input_mask, segment_ids), each int32 [B, T], to float32 [B, C] or [B, T, C].
+        network: construct(input_ids, input_mask, segment_ids), each int32 [B, T], to one or several arrays [B, ...].
         table: The rows.
-        plan: Batches, see ``evaluation_plan``; filler rows are dropped from the result.
+        plan: Batches, see ``evaluation_plan``.
         batch_size: B of every batch.
-        on_batch: Called with the number of rows done after every batch.
+        on_batch: Called with the number of this process's rows done after every batch.
+        group: The processes; all of them must call.
+        condense: Makes of the arrays of a batch and the lengths of its rows one float32 array a row. Arrays of
+            different rows may differ in their first dimension only.
     """
     network.set_train(False)
-    values: dict[int, np.ndarray] = {}
-    lengths = table.lengths
-    dataset = inference_dataset(table, plan, batch_size)
-    for micro, tensors in zip(plan, dataset.create_tuple_iterator(num_epochs=1, do_copy=False), strict=True):
-        result = network(*tensors).asnumpy()
-        for place, row in enumerate(micro.indices):
-            value = result[place]
-            # A view would keep the outputs of the whole batch, padding included.
-            values[int(row)] = (value[: lengths[row]] if value.ndim == 2 else value).copy()
-        if on_batch is not None:
-            on_batch(len(values))
-    rows = np.array(sorted(values), dtype=np.int64)
-    return Outputs(rows, [values[int(row)] for row in rows])
+    values: list[np.ndarray] = []
+    own = plan[group.rank :: group.size]
+    if own:
+        dataset = inference_dataset(table, own, batch_size)
+        for micro, tensors in zip(own, dataset.create_tuple_iterator(num_epochs=1, do_copy=False), strict=True):
+            alive()
+            result = network(*tensors)
+            outputs = [item.asnumpy() for item in (result if isinstance(result, tuple) else (result,))]
+            values += condense(outputs, table.lengths[micro.indices])
+            if on_batch is not None:
+                on_batch(len(values))
+    together = gather_arrays(group, values)
+    rows = np.concatenate([micro.indices for rank in range(group.size) for micro in plan[rank :: group.size]])
+    order = np.argsort(rows, kind="stable")
+    return Outputs(rows[order].astype(np.int64), [together[place] for place in order])
+
+
+def run_with_progress(
+    network: nn.Cell,
+    table: BatchTable,
+    plan: list[MicroBatch],
+    batch_size: int,
+    title: str,
+    group: ProcessGroup,
+    condense: Callable[[Sequence[np.ndarray], np.ndarray], list[np.ndarray]] = rows_of_output,
+) -> Outputs:
+    """Call ``run_inference`` with a line of progress under the name ``title``."""
+    rows = sum(len(micro.indices) for micro in plan[group.rank :: group.size])
+    with EvaluationProgress(rows, title) as progress:
+        return run_inference(network, table, plan, batch_size, progress, group=group, condense=condense)

@@ -17,8 +17,14 @@ from src.data.manifest import TokenizerInfo
 from src.data.pretraining.table import PretrainTable, read_pretrain_table
 from src.model.pretraining import AlbertPreTraining, AlbertPreTrainingModel
 from src.runtime.process_group import ProcessGroup
-from src.tasks.assets import PRETRAINING, TaskDescription, check_trained_task, load_task_tokenizer, save_assets
-from src.tasks.base import Networks, Score, Task
+from src.tasks.assets import (
+    PRETRAINING,
+    check_trained_task,
+    load_task_tokenizer,
+    pretraining_description,
+    save_assets,
+)
+from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
 from src.tasks.feed import TrainFeed, feed_from
 from src.tasks.inference import evaluation_plan
 from src.tasks.pretrain_score import score_pretraining
@@ -111,7 +117,7 @@ class PretrainTask(Task):
     def data_identity(self) -> dict[str, Any]:
         """Return rows of an update, order and records; how processes and micro-batches share an update is free."""
         return {
-            "rows of an update (batch_size x accumulation_steps x processes)": self._geometry.update_rows,
+            UPDATE_ROWS: self._geometry.update_rows,
             "bucket_list": list(self._buckets),
             "do_shuffle": self._config.do_shuffle,
             "seed": self._config.seed,
@@ -143,7 +149,7 @@ class PretrainTask(Task):
         """Return the stem of the evaluation file."""
         return "held_out"
 
-    def predict(self, inference: nn.Cell, directory: Path) -> list[Path]:
+    def predict(self, inference: nn.Cell, directory: Path | None) -> list[Path]:
         """Refuse: pre-training has no predictions to write."""
         raise ValueError("pre-training predicts nothing")
 
@@ -151,15 +157,10 @@ class PretrainTask(Task):
         """Write network and tokenizer files into the run directory."""
         made_with, tokenizer = self._made_with, self._tokenizer
         sha256 = str(tokenizer.fingerprint()["sha256"]) if tokenizer else ""
-        description = TaskDescription(
-            kind=PRETRAINING,
-            task_name="",
-            labels=(),
-            length=self._buckets[-1],
-            buckets=self._buckets,
-            network=self._network.model_dump(),
-            spm_model="",
-            vocabulary="",
+        description = pretraining_description(
+            self._network,
+            self._buckets[-1],
+            self._buckets,
             do_lower_case=tokenizer.do_lower_case if tokenizer else self._config.do_lower_case,
             tokenizer_sha256=made_with.sha256 if made_with else sha256,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError
-from src.common.run_directory import is_run_directory
+from src.common.run_directory import RunDirectory, is_run_directory
 from src.config.load import LoadedConfig
 from src.config.pretrain import PretrainConfig
 from src.model.weights import load_weights
@@ -15,7 +15,7 @@ from src.runtime.collectives import share_parameters
 from src.tasks.driver import results_directory, start_process
 from src.tasks.pretrain import PretrainTask
 from src.tasks.results import log_table, print_score, write_report
-from src.tasks.weights_choice import best_or_latest_weights, checkpoint_folder_of
+from src.tasks.weights_choice import best_or_latest_weights, checkpoint_folder
 
 logger = logging.getLogger(__name__)
 
@@ -57,5 +57,5 @@ def _checkpoint(loaded: LoadedConfig[PretrainConfig]) -> Path:
         fix = "give --eval_ckpt CHECKPOINT, or --config_path RUN/config.yaml for the best or newest one of a run"
         raise ConfigError("no checkpoint is given", "eval_ckpt", fix)
     return best_or_latest_weights(
-        checkpoint_folder_of(run, loaded.values.save_checkpoint_path), PretrainTask.checkpoint_prefix
+        checkpoint_folder(RunDirectory.open(run), loaded.values.save_checkpoint_path), PretrainTask.checkpoint_prefix
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +70,24 @@ def finish(task: Task, inference: nn.Cell, plan: RunPlan, directory: Path | None
         task: Predicts and evaluates.
         inference: The network that answers.
         plan: What to do.
-        directory: ``None`` in a process that is not the main one: it takes its part in the evaluation only.
+        directory: ``None`` in a process that is not the main one: it takes its part in the work and writes nothing.
     """
-    if plan.predict and directory is not None:
-        for path in task.predict(inference, directory / "predictions"):
-            logger.info("predictions: %s", path)
+    if plan.predict:
+        _tell("predictions", task.predict(inference, directory / "predictions" if directory else None))
     if plan.evaluate:
         score = task.evaluate(inference)
         if directory is None:
             return
-        write_report(directory, task.evaluation_name(), score)
+        name = task.evaluation_name()
+        if score.write_files is not None:
+            _tell("predictions", score.write_files(directory / "predictions" / name))
+        write_report(directory, name, score)
         print_score(score)
+
+
+def _tell(what: str, files: Sequence[Path]) -> None:
+    for path in files:
+        logger.info("%s: %s", what, path)
 
 
 def write_report(directory: Path, name: str, score: Score) -> None:

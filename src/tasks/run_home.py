@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -35,10 +34,7 @@ from src.train.checkpoint_files import CheckpointEntry
 logger = logging.getLogger(__name__)
 
 # A resumed run may differ in these without being another run.
-_FREE_KEYS = {
-    *("resume", "overwrite", "run_dir", "log_steps", "do_predict", "test_data_file_path"),
-    *("distribute", "device_num"),
-}
+_FREE_KEYS = ("log_steps", "do_predict", "test_data_file_path")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +43,12 @@ class RunHome:
 
     Attributes:
         run: The run directory, locked for this process.
-        folder: The folder of the checkpoints, locked too.
-        checkpoints: The checkpoints in it.
+        checkpoints: The checkpoints, whose folder is locked too.
         saves: Whether this run saves any.
         resumed: The checkpoint to go on from.
     """
 
     run: RunDirectory
-    folder: Path
     checkpoints: CheckpointManager
     saves: bool
     resumed: CheckpointEntry | None
@@ -78,7 +72,7 @@ class RunHome:
         folder = checkpoint_folder(run, plan.checkpoint_folder)
         stack.enter_context(hold_folder(folder, run))
         checkpoints = CheckpointManager(folder, prefix, plan.keep)
-        return cls(run, folder, checkpoints, plan.save, _find_resumed(run, checkpoints, loaded))
+        return cls(run, checkpoints, plan.save, _find_resumed(run, checkpoints, loaded))
 
     @property
     def step(self) -> int:
@@ -119,10 +113,11 @@ def _lasting_config(loaded: LoadedConfig[Any]) -> str:
     """Return the configuration for the run directory without what was said for this one start.
 
     Whoever starts anew from that file must not empty or continue a run that they did not mean; the folder that the
-    file lies in is the run, wherever it is moved; and how many processes there are is for ``launch.py`` to say.
+    file lies in is the run, wherever it is moved; and how many processes there are, and whether they split the
+    optimizer's state, is for the next start to say.
     """
-    once = {"resume": False, "overwrite": False, "run_dir": "", "distribute": False, "device_num": 1}
-    values = loaded.values.model_copy(update=once)
+    fields = type(loaded.values).model_fields
+    values = loaded.values.model_copy(update={key: fields[key].default for key in loaded.values.start_keys})
     return dataclasses.replace(loaded, values=values).to_yaml()
 
 
@@ -139,7 +134,7 @@ def _find_resumed(
     check_same_folder(run, checkpoints, plan.checkpoint_folder_key)
     now = yaml.safe_load(loaded.to_yaml())
     for difference in diff_configs(run.previous_config or {}, now):
-        if difference.key.split(".")[0] not in _FREE_KEYS:
+        if difference.key.split(".")[0] not in (*_FREE_KEYS, *loaded.values.start_keys):
             logger.warning("the resumed run had another setting: %s", difference)
     found = checkpoints.latest()
     if found is None:

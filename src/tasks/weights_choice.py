@@ -74,12 +74,7 @@ class NoCheckpoints:
 
 def checkpoint_folder(run: RunDirectory, save_path: str) -> Path:
     """Return where a run keeps its checkpoints: its own folder, unless the configuration names one."""
-    return checkpoint_folder_of(run.path, save_path)
-
-
-def checkpoint_folder_of(run: Path, save_path: str) -> Path:
-    """Return the same for the run in the directory ``run``."""
-    return Path(save_path) if save_path else run / "checkpoints"
+    return Path(save_path) if save_path else run.checkpoints
 
 
 @contextlib.contextmanager

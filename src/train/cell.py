@@ -13,6 +13,10 @@ from src.common.errors import ConfigError
 from src.config.sections import LossScaleConfig
 from src.train.loss_scale import LossScale
 
+# Names of what is added up over the micro-batches of an update, and of their number so far; checkpoints hold them.
+SUM_PREFIX = "accumulated"
+MICRO_BATCHES = f"{SUM_PREFIX}_micro_batches"
+
 
 class TrainStepCell(nn.Cell):
     """Train ``network`` by one micro-batch per call.
@@ -67,11 +71,11 @@ class TrainStepCell(nn.Cell):
         self.value_and_grad = ops.value_and_grad(self.scaled_loss, None, self.weights, has_aux=True)
         if accumulation_steps > 1:
             self.gradient_sums = _zero_sums(self.weights)
-            self.loss_sum = Parameter(Tensor(0.0, ms.float32), name="accumulated_loss", requires_grad=False)
-            self.micro_batches = Parameter(Tensor(0, ms.int32), name="accumulated_micro_batches", requires_grad=False)
+            self.loss_sum = Parameter(Tensor(0.0, ms.float32), name=f"{SUM_PREFIX}_loss", requires_grad=False)
+            self.micro_batches = Parameter(Tensor(0, ms.int32), name=MICRO_BATCHES, requires_grad=False)
             if saturating:
                 self.overflow_sum = Parameter(
-                    Tensor(0.0, ms.float32), name="accumulated_overflows", requires_grad=False
+                    Tensor(0.0, ms.float32), name=f"{SUM_PREFIX}_overflows", requires_grad=False
                 )
         if distributed:
             self.all_reduce = ops.AllReduce(ops.ReduceOp.SUM)
@@ -209,7 +213,7 @@ class TrainStepCell(nn.Cell):
 def _zero_sums(weights: ParameterTuple) -> ParameterTuple:
     """Return float32 running sums of zeros, one for each weight."""
     sums = [
-        Parameter(Tensor(np.zeros(item.shape, np.float32)), name=f"accumulated.{item.name}", requires_grad=False)
+        Parameter(Tensor(np.zeros(item.shape, np.float32)), name=f"{SUM_PREFIX}.{item.name}", requires_grad=False)
         for item in weights
     ]
     return ParameterTuple(sums)

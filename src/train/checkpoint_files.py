@@ -17,11 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src.common.errors import CheckpointError
 from src.common.files import sha256_of
+from src.train.cell import MICRO_BATCHES, SUM_PREFIX
 
 MANIFEST_NAME = "manifest.json"
-# Names of what the train cell adds up over the micro-batches of an update, and of their number so far.
-SUM_PREFIX = "accumulated"
-MICRO_BATCHES = "accumulated_micro_batches"
 _LISTED_NAMES = 8
 _PLAIN_NAME = r"^[^/\\]+$"
 

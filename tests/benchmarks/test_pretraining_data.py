@@ -86,7 +86,7 @@ def test_wrong_numbers_are_refused(text: Path, wrong: list[str]) -> None:
 
 def test_a_missing_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such text file"):
-        parse(["--input", str(tmp_path / "none.txt")])
+        main(["--input", str(tmp_path / "none.txt")])
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ YAML_CASES = {
         "do_predict needs test_data_file_path",
     ),
     "scratch with weights": ("from_scratch: true\nload_pretrain_checkpoint_path: x\n", 1, "exclude each other"),
-    "several processes": ("distribute: true\n", 1, "pre-training only"),
+    "several processes": ("device_num: 2\n", 1, "device_num 2 has no effect without distribute"),
     "ModelArts": ("enable_modelarts: true\n", 1, "not available yet"),
     "profiling": ("enable_profiling: true\n", 1, "not available yet"),
     "export": ("file_format: AIR\n", 1, "not available yet"),

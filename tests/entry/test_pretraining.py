@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -19,7 +18,6 @@ import pytest
 import yaml
 
 from src.model.weights import read_checkpoint
-from src.tasks.recorder import Recorder
 from tests.entry import runs
 from tests.entry.pretraining_support import (
     NETWORK,
@@ -181,22 +179,6 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert f"resumed at step {step}" in outcome.err
     assert "another setting" not in outcome.err
     assert losses_of(run) == losses_of(pretrained[0])
-
-
-@pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Return a function that makes this process send itself SIGTERM when a training arrives at a step."""
-    real_advance = Recorder.advance
-
-    def arrange(last: int) -> None:
-        def advance(recorder: Recorder, step: int) -> None:
-            real_advance(recorder, step)
-            if step == last:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        monkeypatch.setattr(Recorder, "advance", advance)
-
-    return arrange
 
 
 def test_nothing_is_saved_where_that_is_switched_off(

@@ -77,7 +77,8 @@ def jobs(pretrain_data: PretrainData, tmp_path_factory: pytest.TempPathFactory) 
             folder, "whole", evaluation, {"eval_steps": 20, "eval_batch_size": 256, "bucket_list": "[10]"}
         ),
         "killed": start_job(folder, "killed", pretrain_data.keys()),
-        "stopped": start_job(folder, "stopped", pretrain_data.keys()),
+        # With the optimizer's state split: its checkpoints hold the whole of it all the same.
+        "stopped": start_job(folder, "stopped", pretrain_data.keys(), {"shard_optimizer_state": True}),
     }
     try:
         waiting = {"killed": signal.SIGKILL, "stopped": signal.SIGTERM}
@@ -139,13 +140,17 @@ def test_a_stopped_job_has_saved_the_step_that_both_ranks_reached(jobs: dict[str
 def test_resume_with_the_same_and_with_more_ranks(
     jobs: dict[str, Ended], pretrained: tuple[Path, Outcome], pretrain_data: PretrainData, tmp_path: Path
 ) -> None:
-    """Two ranks go on where two ranks were killed, and where one process stood."""
+    """Two ranks go on where two ranks were killed, and, with the optimizer's state split, where one process stood."""
     copy_of(jobs["killed"], tmp_path / "two")
     single = tmp_path / "one"
     keys = {**WHOLE, **pretrain_data.keys(), "run_dir": single}
     pretrain(keys, {"train_steps": 20, "AdamWeightDecay.decay_steps": STEPS})
     again = {"resume": True, "AdamWeightDecay.decay_steps": STEPS}
-    started = {name: start_job(tmp_path, name, pretrain_data.keys(), again) for name in ("two", "one")}
+    split = {"shard_optimizer_state": True}
+    started = {
+        "two": start_job(tmp_path, "two", pretrain_data.keys(), again),
+        "one": start_job(tmp_path, "one", pretrain_data.keys(), again, split),
+    }
     for name, process in started.items():
         job = ended(tmp_path, name, process)
         assert job.status == 0, printed(job.logs)
@@ -158,6 +163,7 @@ def test_resume_with_the_same_and_with_more_ranks(
 def test_resume_with_one_process(
     jobs: dict[str, Ended], pretrained: tuple[Path, Outcome], pretrain_data: PretrainData, tmp_path: Path
 ) -> None:
+    """The state that two ranks held slices of; the run's own file asks for neither ranks nor slices."""
     run = copy_of(jobs["stopped"], tmp_path / "run")
     config = ["--config_path", run / "config.yaml", "--resume", "true", "--accumulation_steps", 2]
     outcome = call("run_pretrain", config)

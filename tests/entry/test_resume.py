@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from src.tasks.recorder import Recorder
 from tests.entry.runs import (
     NETWORK,
     NO_DROPOUT,
@@ -204,23 +202,6 @@ def test_dry_run_of_a_resume_writes_nothing(
     keys = {**NETWORK, **TRAINING, **tiny_data["rte"].keys("train"), "from_scratch": False}
     classify(keys, {"run_dir": run, "resume": True}, extra=["--dry_run"])
     assert sorted((path.name, path.stat().st_mtime_ns) for path in run.rglob("*")) == before
-
-
-@pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Return a function that makes this process send itself SIGTERM when a training arrives at a step."""
-    real_advance = Recorder.advance
-
-    def arrange(last: int) -> None:
-        def advance(recorder: Recorder, step: int) -> None:
-            real_advance(recorder, step)
-            if step == last:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        monkeypatch.setattr(Recorder, "advance", advance)
-
-    yield arrange
-    monkeypatch.undo()
 
 
 def test_two_resumes_with_dropout_agree(

@@ -21,7 +21,7 @@ import argparse, math, sys
 import numpy as np, mindspore as ms
 from mindspore import Parameter, Tensor, nn
 from src.common.cli import run_command
-from src.runtime.collectives import _PIECE, from_main, gather, share_parameters
+from src.runtime.collectives import _PIECE, from_main, gather, gather_arrays, share_parameters
 from src.runtime.device import setup_device
 from src.runtime.process_group import join_process_group
 
@@ -52,6 +52,21 @@ class Branches(nn.Cell):
             return x * self.value
         return x
 
+def arrays_of(rank, *, flat=False, none=()):
+    random = np.random.default_rng(rank)
+    shapes = [(length,) if flat else (length, 3) for length in (4, 1, 0, 7)[: 4 - rank]]
+    return [] if rank in none else [random.normal(size=shape).astype(np.float32) for shape in shapes]
+
+def check_arrays(group):
+    for options in ({}, {"flat": True}, {"none": (0,)}, {"none": (1,), "flat": True}, {"none": (0, 1)}):
+        found = gather_arrays(group, arrays_of(group.rank, **options))
+        expected = [item for rank in range(group.size) for item in arrays_of(rank, **options)]
+        assert [item.shape for item in found] == [item.shape for item in expected], options
+        for item, other in zip(found, expected):
+            np.testing.assert_array_equal(item, other)
+    large = [np.full(_PIECE - 1, group.rank, np.float32), np.full(2, 5, np.float32)]
+    assert [float(item.sum()) for item in gather_arrays(group, large)] == [0.0, 10.0, _PIECE - 1.0, 10.0]
+
 def main(argv):
     parser = argparse.ArgumentParser()
     for name in ("--distribute", "--device_num", "--device_target"):
@@ -64,6 +79,7 @@ def main(argv):
     expected = np.array([[value + rank for value in EXACT] for rank in range(size)])
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.float64 and found.tobytes() == expected.tobytes()
+    check_arrays(group)
     for value in (-1.0, 2.0**53 + 2, 0.0):
         assert from_main(group, value if group.is_main else 5.0) == value
     assert math.isnan(from_main(group, math.nan if group.is_main else 1.0))

@@ -76,7 +76,7 @@ def test_claiming_writes_nothing(tmp_path: Path) -> None:
     with claimed(tmp_path / "run") as home:
         assert home.step == 0
         assert home.resumed is None
-        assert home.folder == tmp_path / "run" / "checkpoints"
+        assert home.checkpoints.directory == tmp_path / "run" / "checkpoints"
     assert snapshot(tmp_path) == {}
 
 

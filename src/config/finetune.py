@@ -1,0 +1,117 @@
+"""What the schemas of the fine-tuning tasks share: batches, length of training, checkpoints, and the plan of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from src.config.common_keys import ExportKeys, FinetuneCheckpointKeys, VocabularyKeys
+from src.config.network_keys import NetworkKeys
+from src.config.optimizer_keys import ClassifierOptimizers, ScheduleKeys, SquadOptimizers
+from src.config.run_plan import RunPlan
+from src.config.sections import Section
+from src.config.task_config import Problem, TaskConfig
+from src.config.value_types import Int, IntList, OptimizerName, TrainSteps, Unavailable
+
+_SCHEMA_FILE = Unavailable("is not needed: the manifest beside a record file names its columns; leave it empty")
+
+
+class FinetuneBatchKeys(Section):
+    """Batches."""
+
+    group: ClassVar[str] = "Data"
+
+    schema_file_path: Annotated[str, _SCHEMA_FILE] = Field("", description="not needed: records carry a manifest")
+    train_batch_size: Int = Field(32, ge=1, description="rows of a training batch on each device")
+    eval_batch_size: Int = Field(32, ge=1, description="rows of an evaluation batch; the last partial one counts")
+    train_data_shuffle: bool = Field(True, description="shuffle the training rows anew in every epoch")
+    eval_data_shuffle: bool = Field(False, description="shuffle the evaluation rows; the figures do not change")
+    bucket_list: IntList = Field(
+        (), description="lengths in tokens; a batch runs at the shortest one that holds its rows; empty: one length"
+    )
+
+
+class FinetuneTrainingKeys(Section):
+    """How long to train."""
+
+    group: ClassVar[str] = "Training"
+
+    epoch_num: Int = Field(3, ge=1, description="passes over the training data")
+    train_steps: TrainSteps = Field(-1, ge=-1, description="updates to train for; -1 counts them from epoch_num")
+    eval_steps: Int = Field(0, ge=0, description="updates between evaluations; 0 evaluates once per epoch")
+
+
+class FinetuneConfig(
+    ExportKeys, TaskConfig, VocabularyKeys, FinetuneCheckpointKeys, FinetuneTrainingKeys, FinetuneBatchKeys
+):
+    """Keys of every fine-tuning task.
+
+    Attributes:
+        data_keys: For each flag of the task, the key of the data that it needs.
+        example_checkpoint: A checkpoint's name, for messages.
+    """
+
+    data_keys: ClassVar[dict[str, str]] = {}
+    example_checkpoint: ClassVar[str]
+
+    albert_net_cfg: NetworkKeys = Field(NetworkKeys(), description="keys of the network; null takes the preset's value")
+    optimizer_cfg: ClassifierOptimizers | SquadOptimizers
+
+    def optimizer_name(self) -> OptimizerName:
+        """Return the name of the chosen optimizer."""
+        return self.optimizer_cfg.optimizer
+
+    def optimizer_keys(self) -> ScheduleKeys:
+        """Return the block of the chosen optimizer."""
+        blocks = self.optimizer_cfg
+        return {"AdamWeightDecay": blocks.AdamWeightDecay, "Lamb": blocks.Lamb, "Momentum": blocks.Momentum}[
+            blocks.optimizer
+        ]
+
+    def wanted(self, flag: str) -> bool:
+        """Return whether ``do_train``, ``do_eval`` or ``do_predict`` is set."""
+        return bool(getattr(self, flag))
+
+    def run_plan(self) -> RunPlan:
+        """Return what the task's command does."""
+        return RunPlan(
+            train=self.wanted("do_train"),
+            evaluate=self.wanted("do_eval"),
+            predict=self.wanted("do_predict"),
+            epochs=self.epoch_num,
+            train_steps=self.train_steps,
+            batch_size=self.train_batch_size,
+            eval_steps=self.eval_steps,
+            save_steps=self.save_checkpoint_steps,
+            save=True,
+            keep=self.save_checkpoint_num,
+            start_weights=self.load_pretrain_checkpoint_path,
+            start_weights_key="load_pretrain_checkpoint_path",
+            start_heads=False,
+            random_start=self.from_scratch,
+            scored_weights=self.load_finetune_checkpoint_path,
+            checkpoint_folder=self.save_finetune_checkpoint_path,
+            checkpoint_folder_key="save_finetune_checkpoint_path",
+        )
+
+    def problems(self) -> list[Problem]:
+        """Return the problems between keys."""
+        problems = super().problems()
+        for flag, key in self.data_keys.items():
+            if self.wanted(flag) and not getattr(self, key):
+                problems.append(Problem((flag, key), f"{flag} needs {key}", "give the path of the file"))
+        start = self.load_pretrain_checkpoint_path
+        keys = ("from_scratch", "load_pretrain_checkpoint_path")
+        training = self.wanted("do_train")
+        if self.from_scratch and start:
+            problems.append(Problem(keys, f"{keys[0]} and {keys[1]} exclude each other", "give one of them"))
+        if training and not (self.from_scratch or start or self.resume):
+            what = "do_train needs load_pretrain_checkpoint_path, as random weights are seldom meant"
+            problems.append(Problem(("do_train", *keys), what, "give a checkpoint, or set from_scratch to true"))
+        answers = self.wanted("do_eval") or self.wanted("do_predict")
+        if answers and not (training or self.load_finetune_checkpoint_path):
+            what = "evaluation and prediction without training need load_finetune_checkpoint_path"
+            fix = f"give a fine-tuned checkpoint, for example runs/NAME/checkpoints/{self.example_checkpoint}"
+            problems.append(Problem((*self.data_keys, "load_finetune_checkpoint_path"), what, fix))
+        return problems

@@ -1,4 +1,4 @@
-"""Predict on raw text: ``classify`` with a fine-tuned ALBERT, ``fill-mask`` with a pre-trained one."""
+"""Predict on raw text: ``classify`` and ``qa`` with a fine-tuned ALBERT, ``fill-mask`` with a pre-trained one."""
 
 import sys
 

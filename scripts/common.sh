@@ -161,6 +161,29 @@ pretrain_distributed() {
         "${DATA_OPTIONS[@]}" ${OPTIONS[@]+"${OPTIONS[@]}"}
 }
 
+# Fine-tune in one process; show the usage, which the caller has defined, without options.
+# $1: root of the project; $2: entry script; $3: name of the log; the rest: the command line
+finetune() {
+    if [[ $# -eq 3 ]]; then
+        usage >&2
+        exit 2
+    fi
+    if [[ "$4" == --help || "$4" == -h ]]; then
+        usage
+        exit 0
+    fi
+    launch "$@"
+}
+
+# Fine-tune in one process for each Ascend device of the rank table POSITIONALS = RANK_TABLE_FILE, through launch.py.
+# $1: root of the project; $2: entry script; $3: name of the log
+finetune_distributed_ascend() {
+    local root="$1" entry="$2" log="$3"
+    export_log_variables
+    launch "$root" launch.py "$log" --rank_table_file "${POSITIONALS[0]}" --device_target Ascend --log_dir . \
+        --log_name "LOG{device}/$log" "$root/$entry" ${OPTIONS[@]+"${OPTIONS[@]}"}
+}
+
 # Turn POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR], or DATA_DIR alone, into the options DATA_OPTIONS.
 set_data_options() {
     DATA_OPTIONS=()

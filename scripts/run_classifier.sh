@@ -25,12 +25,4 @@ The options of run_classifier.py: python run_classifier.py --help
 TEXT
 }
 
-if [[ $# -eq 0 ]]; then
-    usage >&2
-    exit 2
-fi
-if [[ "$1" == --help || "$1" == -h ]]; then
-    usage
-    exit 0
-fi
-launch "$root" run_classifier.py classifier_log.txt "$@"
+finetune "$root" run_classifier.py classifier_log.txt "$@"

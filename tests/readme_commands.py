@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 CLASSIFIER = ("python run_classifier.py", "bash scripts/run_classifier.sh")
 CONVERTER = ("python create_finetuning_data.py", "bash scripts/convert_finetune_datasets_classifier.sh")
+SQUAD_CONVERTER = ("python create_squad_data.py", "bash scripts/convert_finetune_datasets_squad.sh")
+SQUAD = ("python run_squad_v1.py", "bash scripts/run_squad.sh")
 PRETRAIN = ("python run_pretrain.py", "python pretrain_eval.py")
 LAUNCHER = "python launch.py"
 # MindSpore's and MPI's, whose own options are not ours.
@@ -21,7 +23,8 @@ _READ = re.split(
     r"\s+",
     """
     --spm_model_file --vocab_file_path --vocab_path --input_dir --input --config_path --overlay --archive
-    --train_file --dev_file --test_file --train_data_file_path --eval_data_file_path --test_data_file_path
+    --train_file --dev_file --test_file --eval_file --eval_json_path --test_json_path --eval_json --context_file
+    --na_prob_file --train_data_file_path --eval_data_file_path --test_data_file_path
     --load_pretrain_checkpoint_path --load_finetune_checkpoint_path --data_dir --eval_data_dir --load_checkpoint_path
     """.strip(),
 )
@@ -69,6 +72,15 @@ def is_classifier(command: str) -> bool:
     return command.startswith(CLASSIFIER)
 
 
+def is_squad(command: str) -> bool:
+    return command.startswith(SQUAD)
+
+
+def launched_classifier(command: str) -> bool:
+    """Tell whether the command starts ``run_classifier.py`` in several processes."""
+    return command.startswith(LAUNCHER) and " run_classifier.py " in command
+
+
 def positionals(words: list[str]) -> list[str]:
     """Return what a script of pre-training is given before its options: numbers, folders, files."""
     given = words[2:]
@@ -86,17 +98,18 @@ def inputs(command: str) -> list[str]:
     """Return the files and folders that a command reads."""
     words = words_of(command)
     names = list(_READ)
+    read_there: list[str] = []
     if is_classifier(command):
         names.append("--meta_data_file_path")
     if is_pretraining(command):
         names += ["--eval_ckpt", "--rank_table_file"]
     if words[1:2] == ["predict.py"]:
         names += ["--run_dir", "--checkpoint"]
+    if words[1:2] == ["evaluate_squad.py"]:
+        read_there = words[2:4]
     if PRETRAIN_SCRIPT.match(command):
         # Numbers are counts; absolute paths stand for what only the reader's machine has.
         read_there = [word for word in positionals(words) if not word.isdecimal() and not word.startswith("/")]
-    else:
-        read_there = []
     read = read_there + option(words, *names) + [word for word in words if word.startswith(("scripts/", "src/"))]
     return read + [word for word in words[:2] if word.endswith(".py")]
 
@@ -112,8 +125,15 @@ def outputs(command: str) -> list[str]:
             for folder in option(words, "--output_dir")
             for split in ("train", "dev", "test")
         ]
+    elif command.startswith(SQUAD_CONVERTER):
+        for folder in option(words, "--output_dir"):
+            for name, suffix in (("--train_file", "_train.mindrecord"), ("--eval_file", "_dev.features.npz")):
+                for file in option(words, name):
+                    made.append(f"{folder}/squad_v{'2.0' if '2.0' in file else '1.1'}{suffix}")
     elif command.startswith("python train_vocabulary.py"):
         made += [prefix + suffix for prefix in option(words, "--output_prefix") for suffix in (".model", ".vocab")]
+    elif is_squad(command) or launched_classifier(command):
+        made += option(words, "--run_dir")
     elif is_classifier(command):
         made += option(words, "--run_dir") or (["quickstart/run"] if "configs/quickstart.yaml" in words else [])
     elif is_pretraining(command):

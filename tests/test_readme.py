@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fault_run, pretraining_data, recompute_memory
+from benchmarks import fault_run, pretraining_data, recompute_memory, squad_features
 from src.common.errors import AlbertError
 from src.config.load import load_config
 from src.data import film_reviews
 from src.data.convert_options import parse_options as parse_convert
 from src.data.pretraining.options import parse_arguments as parse_pretraining_data
+from src.data.squad_options import parse_options as parse_squad_data
 from src.data.vocabulary_options import parse_options as parse_vocabulary
+from src.evaluate.squad_score import parse_options as parse_squad_score
 from src.runtime.launch.options import parse_options as parse_launch
 from src.tasks.predict_options import make_parser as predict_parser
 from tests.readme_commands import (
@@ -29,10 +31,13 @@ from tests.readme_commands import (
     PRETRAINING_DATA,
     README,
     ROOT,
+    SQUAD,
+    SQUAD_CONVERTER,
     blocks_of,
     covers,
     inputs,
     is_pretraining,
+    launched_classifier,
     outputs,
     positionals,
     quickstart_commands,
@@ -42,11 +47,6 @@ from tests.readme_commands import (
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Commands of the shell and of the environment whose options are not ours.
 SHELL_TOOLS = {"source", "cat", "printf", "tensorboard"}
-BENCHMARKS: dict[str, Callable[[list[str]], object]] = {
-    "benchmarks.fault_run": fault_run.parse,
-    "benchmarks.pretraining_data": pretraining_data.parse,
-    "benchmarks.recompute_memory": recompute_memory.parse,
-}
 # Options of the scripts of pre-training that are theirs and not run_pretrain.py's.
 SCRIPT_FLAGS = {"--foreground", "--dry_run", "--mpirun"}
 OLD_FILES = re.split(
@@ -109,34 +109,54 @@ def parse_pretraining(words: list[str]) -> None:
     load_config("pretrain", with_existing_config(arguments, "pretrain_config.yaml"))
 
 
+def check_film_reviews(arguments: list[str]) -> None:
+    known = help_of_film_reviews()
+    assert all(word in known for word in arguments if word.startswith("--"))
+
+
+def check_targets(targets: list[str]) -> None:
+    known = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(targets) <= set(known), targets
+
+
+def check_environment(arguments: list[str]) -> None:
+    assert arguments in (["runtime"], ["dev"])
+
+
+# What reads the arguments behind the begin of a command.
+PARSERS: dict[str, Callable[[list[str]], object]] = {
+    **dict.fromkeys(CONVERTER, parse_convert),
+    **dict.fromkeys(SQUAD_CONVERTER, parse_squad_data),
+    **dict.fromkeys(CLASSIFIER, lambda arguments: load_config("classifier", substitute(arguments))),
+    **dict.fromkeys(SQUAD, lambda arguments: load_config("squad", substitute(arguments))),
+    **dict.fromkeys(PRETRAINING_DATA, parse_pretraining_data),
+    "python evaluate_squad.py": parse_squad_score,
+    "python predict.py": lambda arguments: predict_parser().parse_args(arguments),
+    "python train_vocabulary.py": parse_vocabulary,
+    "python -m src.data.film_reviews": check_film_reviews,
+    "python -m benchmarks.fault_run": fault_run.parse,
+    "python -m benchmarks.pretraining_data": pretraining_data.parse,
+    "python -m benchmarks.recompute_memory": recompute_memory.parse,
+    "python -m benchmarks.squad_features": squad_features.parse,
+    "make": check_targets,
+    "bash scripts/make_environment.sh": check_environment,
+}
+
+
 def parse(command: str) -> None:
     """Give a command's arguments to the parser that will read them; it raises for an unknown option."""
     words = words_of(command)
-    program, arguments = " ".join(words[:2]), words[2:]
-    if command.startswith(CONVERTER):
-        parse_convert(arguments)
-    elif program in CLASSIFIER:
-        load_config("classifier", substitute(arguments))
-    elif is_pretraining(f"{command} "):
+    if is_pretraining(f"{command} "):
         parse_pretraining(words)
-    elif program == "python predict.py":
-        predict_parser().parse_args(arguments)
-    elif program == "python train_vocabulary.py":
-        parse_vocabulary(arguments)
-    elif program in PRETRAINING_DATA:
-        parse_pretraining_data(arguments)
-    elif words[:3] == ["python", "-m", "src.data.film_reviews"]:
-        known = help_of_film_reviews()
-        assert all(word in known for word in arguments if word.startswith("--"))
-    elif words[:2] == ["python", "-m"] and words[2] in BENCHMARKS:
-        BENCHMARKS[words[2]](words[3:])
-    elif words[0] == "make":
-        targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(words[1:]) <= set(targets), command
-    elif program == "bash scripts/make_environment.sh":
-        assert arguments in (["runtime"], ["dev"])
-    else:
-        assert words[0] in SHELL_TOOLS, f"unknown command: {command}"
+        return
+    if launched_classifier(command):
+        load_config("classifier", list(parse_launch(words[2:]).arguments))
+        return
+    for count in (3, 2, 1):
+        if " ".join(words[:count]) in PARSERS:
+            PARSERS[" ".join(words[:count])](words[count:])
+            return
+    assert words[0] in SHELL_TOOLS, f"unknown command: {command}"
 
 
 def help_of_film_reviews() -> str:
@@ -166,6 +186,12 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python run_classifier.py --no_such_key 1",
         "bash scripts/run_classifier.sh --do_train maybe",
         "python create_finetuning_data.py --no_such_key 1",
+        "python create_squad_data.py --no_such_key 1",
+        "python run_squad_v1.py --no_such_key 1",
+        "python evaluate_squad.py data.json predictions.json --no_such_key 1",
+        "python predict.py qa --run_dir x --no_such_key",
+        "python launch.py --device_num 2 run_classifier.py --no_such_key 1",
+        "python -m benchmarks.squad_features --no_such_key 1",
         "python run_pretrain.py --no_such_key 1",
         "python pretrain_eval.py --no_such_key 1",
         "python launch.py --device_num 2 run_pretrain.py --no_such_key 1",

@@ -37,14 +37,16 @@ def true_or_false(text: str) -> bool:
     return value
 
 
-def _length(text: str) -> int:
+def read_length(text: str) -> int:
+    """Read the length of a record."""
     value = int(text) if text.isdecimal() and len(text) < 10 else 0
     if not 3 <= value <= _LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is not a length of at least 3 and at most {_LONGEST} tokens")
     return value
 
 
-def _count(text: str) -> int:
+def read_count(text: str) -> int:
+    """Read a whole number from 0 on."""
     if not (text.isdecimal() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"{text!r} is not a count")
     return int(text)
@@ -80,16 +82,28 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--spm_model_file", "--sp_model_file", default="", metavar="FILE", help="SentencePiece model (English ALBERT)")
     vocab = "vocab.txt of WordPiece (Chinese ALBERT); with a SentencePiece model it is not needed"
     add("--vocab_path", "--vocab_file_path", "--vocab_file", default="", metavar="FILE", help=vocab)
-    _add_flag(parser, "--do_lower_case", True, "lower the text's case and drop its accents (default true)")
-    add("--max_seq_length", type=_length, default=128, metavar="N", help="length of a record, in tokens (default 128)")
+    add_flag(parser, "--do_lower_case", True, "lower the text's case and drop its accents (default true)")
+    add(
+        "--max_seq_length",
+        type=read_length,
+        default=128,
+        metavar="N",
+        help="length of a record, in tokens (default 128)",
+    )
     which = "(default: every split whose file is there, unless another --do_... is true)"
-    _add_flag(parser, "--do_train", None, f"convert the train split {which}")
-    _add_flag(parser, "--do_eval", None, f"convert the dev split {which}")
-    _add_flag(parser, "--do_pred", None, f"convert the test split {which}")
+    add_flag(parser, "--do_train", None, f"convert the train split {which}")
+    add_flag(parser, "--do_eval", None, f"convert the dev split {which}")
+    add_flag(parser, "--do_pred", None, f"convert the test split {which}")
     add("--file_format", choices=("mindrecord", "tfrecord"), help="form of the files (default mindrecord)")
-    add("--shard_num", type=_count, default=0, metavar="N", help="files per split: 0 and 1 both mean one (default 0)")
-    _add_flag(parser, "--overwrite", False, "replace existing output (default false: it is an error)")
-    add("--inspect", type=_count, metavar="N", help="show the first N records of --input, decoded, and end")
+    add(
+        "--shard_num",
+        type=read_count,
+        default=0,
+        metavar="N",
+        help="files per split: 0 and 1 both mean one (default 0)",
+    )
+    add_flag(parser, "--overwrite", False, "replace existing output (default false: it is an error)")
+    add("--inspect", type=read_count, metavar="N", help="show the first N records of --input, decoded, and end")
     add("--input", type=Path, metavar="FILE", help="the record file that --inspect shows")
 
 
@@ -108,7 +122,7 @@ def _add_own_data(parser: argparse.ArgumentParser) -> None:
     labels = "classes in the order of their ids (default: those that occur in the train split, sorted)"
     add("--labels", type=_names, metavar="A,B,C", help=labels)
     header = "whether the first row names the columns (default: yes, unless all columns are given as indices)"
-    _add_flag(group, "--header", None, header)
+    add_flag(group, "--header", None, header)
     add("--word_column", metavar="N", help="CoNLL: 0-based column of the word (default 0)")
     add("--tag_column", metavar="N", help="CoNLL: 0-based column of the tag (default -1, the last)")
 
@@ -126,5 +140,6 @@ def _add_tf_names(parser: argparse.ArgumentParser) -> None:
     add("--tokenization", choices=("SentencePiece", "WordPiece"), help=kinds)
 
 
-def _add_flag(parser: Any, name: str, default: bool | None, text: str) -> None:
+def add_flag(parser: Any, name: str, default: bool | None, text: str) -> None:
+    """Add an option that is true or false."""
     parser.add_argument(name, type=true_or_false, default=default, metavar="true|false", help=text)

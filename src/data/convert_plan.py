@@ -23,7 +23,7 @@ from src.data.examples import (
 from src.data.glue import GLUE_TASKS, GlueTask, find_split_files, find_task, read_glue_split
 from src.data.record_writer import existing_outputs
 
-_SUFFIXES = {"mindrecord": ".mindrecord", "tfrecord": ".tfrecord"}
+RECORD_SUFFIXES = {"mindrecord": ".mindrecord", "tfrecord": ".tfrecord"}
 _TFRECORD_NAMES = (".tf_record", ".tfrecord", ".tfrecords")
 _SPLIT_FLAGS = {"train": "do_train", "dev": "do_eval", "test": "do_pred"}
 _OUTPUT_PATHS = {
@@ -88,7 +88,8 @@ def output_paths(options: argparse.Namespace, file_format: str) -> dict[str, Pat
     paths = {split: path for split, name in _OUTPUT_PATHS.items() if (path := getattr(options, name)) is not None}
     if options.output_dir is not None:
         stem = options.task_name.lower()
-        paths = {split: options.output_dir / f"{stem}_{split}{_SUFFIXES[file_format]}" for split in SPLITS} | paths
+        suffix = RECORD_SUFFIXES[file_format]
+        paths = {split: options.output_dir / f"{stem}_{split}{suffix}" for split in SPLITS} | paths
     if not paths:
         raise ConfigError("no place for the output", "--output_dir", "name a folder")
     if len(set(paths.values())) < len(paths):
@@ -98,10 +99,15 @@ def output_paths(options: argparse.Namespace, file_format: str) -> dict[str, Pat
 
 def chosen_format(options: argparse.Namespace) -> str:
     """Return ``mindrecord`` or ``tfrecord``: what is asked for, else what the suffix of an output path says."""
-    if options.file_format:
-        return str(options.file_format)
     given = [path for name in _OUTPUT_PATHS.values() if (path := getattr(options, name)) is not None]
-    return "tfrecord" if any(path.suffix in _TFRECORD_NAMES for path in given) else "mindrecord"
+    return format_of(options.file_format, given)
+
+
+def format_of(file_format: str | None, paths: Iterable[Path]) -> str:
+    """Return the form that is asked for, else what the suffixes of the named outputs say, else ``mindrecord``."""
+    if file_format:
+        return file_format
+    return "tfrecord" if any(path.suffix in _TFRECORD_NAMES for path in paths) else "mindrecord"
 
 
 def refuse_existing(

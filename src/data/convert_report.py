@@ -19,7 +19,7 @@ _MOST_LABELS_IN_ROW = 4
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int, unit: str = "row") -> Iterator[Callable[[int], None]]:
     """Give a function to be told of every finished example: a bar on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
         # Imported here: where there is no terminal it is not needed.
@@ -27,7 +27,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
         # Terminals of some containers say they are 0 by 0 large; left to itself tqdm would show nothing there.
         width, height = shutil.get_terminal_size()
-        with tqdm(total=total, desc=what, unit="row", leave=False, ncols=width, nrows=height) as bar:
+        with tqdm(total=total, desc=what, unit=unit, leave=False, ncols=width, nrows=height) as bar:
             yield bar.update
         return
     done = 0
@@ -40,7 +40,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         if now - told >= _LINE_INTERVAL_S:
             told = now
             left_s = (total - done) * (now - started) / done
-            print(f"{what}: {done}/{total} rows, about {left_s:.0f} s left", file=sys.stderr, flush=True)
+            print(f"{what}: {done}/{total} {unit}s, about {left_s:.0f} s left", file=sys.stderr, flush=True)
 
     yield update
 
@@ -60,7 +60,7 @@ def summary_lines(results: Sequence[tuple[ExampleSplit, SplitStatistics]]) -> li
         labels = f"{len(figures.labels)}, see below" if many and figures.labels else _label_text(figures)
         numbers = (str(figures.rows), str(figures.truncated), f"{mean:.1f}", str(high), str(longest))
         table.append((split.name, *numbers, labels))
-    lines = _aligned(table)
+    lines = aligned(table)
     if many:
         lines.extend(["", *_label_table(results)])
     for split, figures in results:
@@ -68,7 +68,7 @@ def summary_lines(results: Sequence[tuple[ExampleSplit, SplitStatistics]]) -> li
     return lines
 
 
-def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the rows with their columns aligned: the first and the last to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = []
@@ -94,7 +94,7 @@ def _label_table(results: Sequence[tuple[ExampleSplit, SplitStatistics]]) -> lis
     table: list[tuple[str, ...]] = [("label", *(name for name, _ in labelled), "")]
     table.extend((name, *(_with_share(figures, name) for _, figures in labelled), "") for name in names[:_SHOWN_LABELS])
     more = [f"... {len(names)} labels in all"] if len(names) > _SHOWN_LABELS else []
-    return [*_aligned(table), *more]
+    return [*aligned(table), *more]
 
 
 def _with_share(figures: SplitStatistics, label: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from src.common.errors import DataError
 from src.data.examples import REGRESSION, TOKEN_CLASSIFICATION
+from src.data.manifest import Manifest
 from src.data.record_schema import IGNORED_LABEL
 from src.data.table import FinetuneTable, read_table
 from src.data.tokenization import Tokenizer
@@ -20,7 +21,7 @@ def inspect_file(path: Path, tokenizer: Tokenizer, count: int) -> list[str]:
         DataError: The file is damaged, or was made with another vocabulary.
     """
     table = read_table(path)
-    _check_vocabulary(table, tokenizer)
+    check_vocabulary(table.manifest, table.source, tokenizer)
     lines = [_headline(table)]
     for row in range(min(count, table.rows)):
         lines.extend(["", f"record {row} of {table.rows}: {table.lengths[row]} tokens"])
@@ -28,16 +29,16 @@ def inspect_file(path: Path, tokenizer: Tokenizer, count: int) -> list[str]:
     return lines
 
 
-def _check_vocabulary(table: FinetuneTable, tokenizer: Tokenizer) -> None:
-    """Refuse to show tokens of a vocabulary that did not make the ids."""
-    if table.manifest is None:
+def check_vocabulary(manifest: Manifest | None, source: Path, tokenizer: Tokenizer) -> None:
+    """Refuse to show tokens of a vocabulary that did not make the ids; nothing is known of files without manifest."""
+    if manifest is None:
         return
-    made_with, given = table.manifest.tokenizer, tokenizer.fingerprint()
+    made_with, given = manifest.tokenizer, tokenizer.fingerprint()
     if made_with.sha256 != given["sha256"]:
         raise DataError(
             f"the file was made with {made_with.file} (sha256 {made_with.sha256[:12]}...), not with "
             f"{given['file']} (sha256 {given['sha256'][:12]}...)",
-            str(table.source),
+            str(source),
             f"give {made_with.file}",
         )
 

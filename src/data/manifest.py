@@ -17,6 +17,8 @@ from src.common.files import sha256_of, write_json_atomic
 from src.data.record_schema import FileFormat, Kind, schema_of
 
 _SUFFIX = ".manifest.json"
+_SKIPPED_SUFFIX = ".skipped.json"
+_WITHOUT_CLASSES = {"regression": "a regression has no class names", "squad": "answers in a text have no class names"}
 _REBUILD = "convert the data again, or restore the files"
 
 
@@ -66,7 +68,7 @@ class Manifest(_Part):
         columns: Column name to dtype and shape of one row.
         max_seq_length: Length to which every row is padded.
         split: ``train``, ``dev``, ``test`` or another name.
-        labels: Class names in the order of their ids; empty for regression.
+        labels: Class names in the order of their ids; empty for regression and for answers in a text.
         has_labels: False where ``label_ids`` holds placeholders only.
         settings: What else the converter was told.
         files: All files, in reading order; of a MindRecord each shard is followed by its ``.db``.
@@ -104,9 +106,9 @@ class Manifest(_Part):
 
 def check_labels(kind: str, labels: Sequence[str]) -> None:
     """Raise ``ValueError`` when the class names do not fit the kind of record."""
-    if kind == "regression" and labels:
-        raise ValueError("a regression has no class names")
-    if kind != "regression" and not labels:
+    if kind in _WITHOUT_CLASSES and labels:
+        raise ValueError(_WITHOUT_CLASSES[kind])
+    if kind not in _WITHOUT_CLASSES and not labels:
         raise ValueError(f"class names are needed for kind {kind}")
     if len(set(labels)) != len(labels):
         raise ValueError("a class name occurs twice")
@@ -115,6 +117,11 @@ def check_labels(kind: str, labels: Sequence[str]) -> None:
 def manifest_path(path: Path) -> Path:
     """Return the place of the manifest of record file ``path``."""
     return path.with_name(path.name + _SUFFIX)
+
+
+def skipped_path(path: Path) -> Path:
+    """Return the place of the list of what record file ``path`` leaves out of its source."""
+    return path.with_name(path.name + _SKIPPED_SUFFIX)
 
 
 def read_manifest(path: Path) -> Manifest | None:

@@ -22,7 +22,7 @@ from src.data.record_schema import (
     TOKEN_COLUMNS,
 )
 
-_REBUILD = "convert the data again"
+REBUILD = "convert the data again"
 _LARGEST_ID = np.iinfo(np.int32).max
 
 
@@ -90,31 +90,31 @@ def strip_padding(chunk: Chunk, rules: RecordRules) -> RaggedRows:
         DataError: A record breaks a rule; file, record number and what is wrong are named.
     """
     for name in TOKEN_COLUMNS:
-        _check_shape(chunk, name, rules.max_seq_length or chunk.columns[INPUT_IDS].shape[1])
+        check_shape(chunk, name, rules.max_seq_length or chunk.columns[INPUT_IDS].shape[1])
     lengths = _lengths(chunk, rules.max_length)
     ids, segments = chunk.columns[INPUT_IDS], chunk.columns[SEGMENT_IDS]
     inside = np.arange(ids.shape[1]) < lengths[:, None]
     limit = _LARGEST_ID if rules.vocab_size is None else rules.vocab_size
     outside = inside & ((ids < 0) | (ids >= limit))
-    fix = _REBUILD if rules.vocab_size is None else f"{_REBUILD} with the network's vocabulary, or correct vocab_size"
-    _refuse(chunk, outside, INPUT_IDS, f"outside 0..{limit - 1} (the vocabulary)", fix)
+    fix = REBUILD if rules.vocab_size is None else f"{REBUILD} with the network's vocabulary, or correct vocab_size"
+    refuse(chunk, outside, INPUT_IDS, f"outside 0..{limit - 1} (the vocabulary)", fix)
     bad_segments = inside & ((segments < 0) | (segments >= SEGMENT_COUNT))
-    _refuse(chunk, bad_segments, SEGMENT_IDS, f"outside 0..{SEGMENT_COUNT - 1}")
+    refuse(chunk, bad_segments, SEGMENT_IDS, f"outside 0..{SEGMENT_COUNT - 1}")
     labels = _labels(chunk, rules, inside) if rules.has_labels else None
     return RaggedRows(lengths.astype(np.int32), ids[inside].astype(np.int32), segments[inside].astype(np.int8), labels)
 
 
-def _check_shape(chunk: Chunk, name: str, length: int) -> None:
+def check_shape(chunk: Chunk, name: str, length: int) -> None:
     """Require an integer column [B, length]."""
     values = chunk.columns[name]
     if values.dtype.kind != "i":
-        raise DataError(f"column '{name}' is {values.dtype}, integers expected", chunk.where(0), _REBUILD)
+        raise DataError(f"column '{name}' is {values.dtype}, integers expected", chunk.where(0), REBUILD)
     if values.ndim != 2 or values.shape[1] != length:
         have = "x".join(map(str, values.shape[1:])) or "1"
-        raise DataError(f"column '{name}' has {have} values a row, {length} expected", chunk.where(0), _REBUILD)
+        raise DataError(f"column '{name}' has {have} values a row, {length} expected", chunk.where(0), REBUILD)
 
 
-def _refuse(chunk: Chunk, wrong: np.ndarray, name: str, why: str, fix: str = _REBUILD) -> None:
+def refuse(chunk: Chunk, wrong: np.ndarray, name: str, why: str, fix: str = REBUILD) -> None:
     """Raise for the first true element of ``wrong`` [B, length]."""
     if not bool(wrong.any()):
         return
@@ -127,11 +127,11 @@ def _lengths(chunk: Chunk, max_length: int | None) -> np.ndarray:
     """Return the tokens of each row, int64[B], after checking that the mask is ones, then zeros."""
     mask = chunk.columns[INPUT_MASK]
     lengths = (mask != 0).sum(axis=1)
-    _refuse(
+    refuse(
         chunk, mask != (np.arange(mask.shape[1]) < lengths[:, None]), INPUT_MASK, "the mask must be ones, then zeros"
     )
     if bool((lengths == 0).any()):
-        raise DataError("the row has no tokens: its mask is zero", chunk.where(int(np.argmin(lengths))), _REBUILD)
+        raise DataError("the row has no tokens: its mask is zero", chunk.where(int(np.argmin(lengths))), REBUILD)
     if max_length is not None and bool((lengths > max_length).any()):
         row = int(np.argmax(lengths > max_length))
         raise DataError(
@@ -155,14 +155,14 @@ def _labels(chunk: Chunk, rules: RecordRules, inside: np.ndarray) -> np.ndarray:
             chunk.where(0),
         )
     named = Chunk(chunk.path, chunk.numbers, {**chunk.columns, LABEL_IDS: labels})
-    _refuse(named, ~np.isfinite(labels), LABEL_IDS, "a finite number expected")
+    refuse(named, ~np.isfinite(labels), LABEL_IDS, "a finite number expected")
     if rules.kind == "regression":
         return labels[:, 0].astype(np.float32)
-    _refuse(named, labels != np.floor(labels), LABEL_IDS, "class numbers expected; is this a regression?")
+    refuse(named, labels != np.floor(labels), LABEL_IDS, "class numbers expected; is this a regression?")
     wrong = labels < 0
     if per_token:
         wrong = inside & wrong & (labels != IGNORED_LABEL)
-    _refuse(named, wrong, LABEL_IDS, "class numbers begin at 0")
+    refuse(named, wrong, LABEL_IDS, "class numbers begin at 0")
     limit = _LARGEST_ID if rules.num_labels is None else rules.num_labels
-    _refuse(named, (labels >= limit) & (inside if per_token else True), LABEL_IDS, f"there are only {limit} classes")
+    refuse(named, (labels >= limit) & (inside if per_token else True), LABEL_IDS, f"there are only {limit} classes")
     return (labels[inside] if per_token else labels[:, 0]).astype(np.int32)

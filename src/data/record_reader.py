@@ -5,20 +5,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from src.common.errors import DataError
-from src.data.example_proto import FeatureKind, Wanted, decode_columns, parse_example
+from src.data.example_proto import FeatureKind, Wanted
 from src.data.meta_data import MetaData
-from src.data.mindrecord import read_mindrecord
 from src.data.record_checks import Chunk, RaggedRows, RecordRules, strip_padding
-from src.data.record_schema import INPUT_IDS, IS_REAL_EXAMPLE, LABEL_IDS, TOKEN_COLUMNS, Column, schema_of
+from src.data.record_chunks import ColumnChoice, read_chunks, wanted_column
+from src.data.record_schema import (
+    INPUT_IDS,
+    IS_REAL_EXAMPLE,
+    LABEL_IDS,
+    SQUAD,
+    START_POSITIONS,
+    TOKEN_COLUMNS,
+    schema_of,
+)
 from src.data.record_source import RecordSource
-from src.data.tfrecord import read_tfrecord
 
-_CHUNK_ROWS = 1024
 _INTEGER: tuple[FeatureKind, ...] = ("int64",)
 _NUMBER: tuple[FeatureKind, ...] = ("int64", "float")
 
@@ -60,7 +65,9 @@ class SourceReader:
         self.dropped_rows = 0
         self._total_rows = 0
         self._expected = expected
-        self._chunks = _tfrecord_chunks(source) if source.file_format == "tfrecord" else _mindrecord_chunks(source)
+        if source.manifest is not None and source.manifest.kind == SQUAD:
+            raise _squad_records(source)
+        self._chunks = read_chunks(source, _columns_of(source))
         first = next(self._chunks, None)
         if first is None:
             raise DataError("the file holds no records", str(source.path), "convert the data again")
@@ -93,60 +100,28 @@ class SourceReader:
             raise DataError(what, str(self.source.path), "give the meta data of this file")
 
 
-def _tfrecord_chunks(source: RecordSource) -> Iterator[Chunk]:
-    """Yield the decoded records of all shards; numbers count within each shard."""
-    wanted: list[Wanted] | None = None
-    for file in source.files:
-        records = enumerate(read_tfrecord(file))
-        while batch := list(itertools.islice(records, _CHUNK_ROWS)):
-            numbers = np.array([number for number, _ in batch], dtype=np.int64)
-            places = Chunk(file, numbers, {})
-            rows = [parse_example(data, places.where(index)) for index, (_, data) in enumerate(batch)]
-            wanted = wanted or _wanted_columns(source, set(rows[0]))
-            columns = {column.name: decode_columns(rows, column, places.where) for column in wanted}
-            # A foreign file fixes the lengths by its first record; all others must agree.
-            wanted = [Wanted(column.name, column.kinds, columns[column.name].shape[1]) for column in wanted]
-            yield Chunk(file, numbers, columns)
+def _columns_of(source: RecordSource) -> ColumnChoice:
+    """Return what chooses the columns: the schema's, or of a foreign file those that we know."""
+
+    def choose(present: frozenset[str]) -> list[Wanted]:
+        if source.manifest is not None:
+            length = source.manifest.max_seq_length
+            return [wanted_column(column, length) for column in schema_of(source.manifest.kind).columns]
+        wanted = [Wanted(name, _INTEGER) for name in TOKEN_COLUMNS]
+        if START_POSITIONS in present and LABEL_IDS not in present:
+            raise _squad_records(source)
+        if LABEL_IDS in present:
+            wanted.append(Wanted(LABEL_IDS, _NUMBER))
+        if IS_REAL_EXAMPLE in present:
+            wanted.append(Wanted(IS_REAL_EXAMPLE, _INTEGER, 1))
+        return wanted
+
+    return choose
 
 
-def _wanted_columns(source: RecordSource, present: set[str]) -> list[Wanted]:
-    """Return the columns to decode: the schema's, or of a foreign file those that we know."""
-    if source.manifest is not None:
-        length = source.manifest.max_seq_length
-        return [_wanted(column, length) for column in schema_of(source.manifest.kind).columns]
-    wanted = [Wanted(name, _INTEGER) for name in TOKEN_COLUMNS]
-    if LABEL_IDS in present:
-        wanted.append(Wanted(LABEL_IDS, _NUMBER))
-    if IS_REAL_EXAMPLE in present:
-        wanted.append(Wanted(IS_REAL_EXAMPLE, _INTEGER, 1))
-    return wanted
-
-
-def _wanted(column: Column, max_seq_length: int) -> Wanted:
-    kind: FeatureKind = "float" if column.dtype == "float32" else "int64"
-    return Wanted(column.name, (kind,), column.shape(max_seq_length)[0])
-
-
-def _mindrecord_chunks(source: RecordSource) -> Iterator[Chunk]:
-    """Yield the records of a MindRecord as int64 and float32 columns."""
-    for name in TOKEN_COLUMNS:
-        if name not in source.columns:
-            there = ", ".join(sorted(source.columns))
-            raise DataError(f"column '{name}' is missing; columns there: {there}", str(source.path))
-    names = [name for name in (*TOKEN_COLUMNS, LABEL_IDS, IS_REAL_EXAMPLE) if name in source.columns]
-    count = 0
-    for batch in read_mindrecord(source.files, names):
-        numbers = np.arange(count, count + len(batch[INPUT_IDS]), dtype=np.int64)
-        count += len(numbers)
-        yield Chunk(source.path, numbers, {name: _widened(batch[name], name, source.path) for name in names})
-
-
-def _widened(values: np.ndarray, name: str, path: Path) -> np.ndarray:
-    """Return a column as int64 or float32, [B, length]."""
-    if values.dtype.kind not in "if":
-        raise DataError(f"column '{name}' is {values.dtype}, numbers expected", str(path), "convert the data again")
-    values = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
-    return values[:, None] if values.ndim == 1 else values
+def _squad_records(source: RecordSource) -> DataError:
+    what = "the records are for answers in a text (SQuAD), labels expected"
+    return DataError(what, str(source.path), "use the command for SQuAD, or give records with labels")
 
 
 def _without_fillers(chunk: Chunk) -> Chunk:

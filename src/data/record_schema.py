@@ -13,9 +13,11 @@ import numpy as np
 
 from src.common.errors import DataError
 
-Kind = Literal["classification", "regression", "token_classification"]
+LabelKind = Literal["classification", "regression", "token_classification"]
+Kind = Literal[LabelKind, "squad"]
 FileFormat = Literal["mindrecord", "tfrecord"]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[str, ...] = get_args(LabelKind)
+SQUAD: Literal["squad"] = "squad"
 FILE_FORMATS: tuple[str, ...] = get_args(FileFormat)
 
 INPUT_IDS = "input_ids"
@@ -24,6 +26,11 @@ SEGMENT_IDS = "segment_ids"
 LABEL_IDS = "label_ids"
 IS_REAL_EXAMPLE = "is_real_example"
 TOKEN_COLUMNS = (INPUT_IDS, INPUT_MASK, SEGMENT_IDS)
+UNIQUE_IDS = "unique_ids"
+P_MASK = "p_mask"
+START_POSITIONS = "start_positions"
+END_POSITIONS = "end_positions"
+IS_IMPOSSIBLE = "is_impossible"
 
 IGNORED_LABEL = -100
 """Token label of positions that do not count: [CLS], [SEP], padding, all pieces of a word but its first."""
@@ -52,7 +59,7 @@ class Column:
 
 @dataclass(frozen=True)
 class RecordSchema:
-    """The columns of one kind of record; the label is the last one."""
+    """The columns of one kind of record; where it has one label, that is the last of them."""
 
     kind: Kind
     columns: tuple[Column, ...]
@@ -90,13 +97,24 @@ _SCHEMAS: dict[str, RecordSchema] = {
     "token_classification": RecordSchema(
         "token_classification", (*_TOKENS, Column(LABEL_IDS, "int64", per_token=True))
     ),
+    SQUAD: RecordSchema(
+        SQUAD,
+        (
+            Column(UNIQUE_IDS, "int64", per_token=False),
+            *_TOKENS,
+            Column(P_MASK, "int64", per_token=True),
+            Column(START_POSITIONS, "int64", per_token=False),
+            Column(END_POSITIONS, "int64", per_token=False),
+            Column(IS_IMPOSSIBLE, "int64", per_token=False),
+        ),
+    ),
 }
 
 
 def schema_of(kind: str) -> RecordSchema:
     """Return the schema of ``kind``; raise ``DataError`` for an unknown kind."""
     if kind not in _SCHEMAS:
-        raise DataError(f"unknown kind of record '{kind}'", fix=f"choose one of {', '.join(KINDS)}")
+        raise DataError(f"unknown kind of record '{kind}'", fix=f"choose one of {', '.join(_SCHEMAS)}")
     return _SCHEMAS[kind]
 
 

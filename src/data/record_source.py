@@ -17,7 +17,7 @@ from src.data.tfrecord import is_gzip_header, is_tfrecord_header, open_input
 _LOG = logging.getLogger(__name__)
 _HEAD_BYTES = 32
 _TFRECORD_SHARD = re.compile(r"(?P<base>.+)-\d{5}-of-\d{5}")
-_NO_RECORDS = (".db", ".manifest.json", ".tmp")
+_NO_RECORDS = (".db", ".manifest.json", ".skipped.json", ".tmp")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from src.data.manifest import Manifest
 from src.data.meta_data import MetaData, read_meta_data
 from src.data.record_checks import RaggedRows
 from src.data.record_reader import Expected, SourceReader
-from src.data.record_schema import IGNORED_LABEL, RecordRow, gather_padded, schema_of
+from src.data.record_schema import IGNORED_LABEL, KINDS, RecordRow, gather_padded
 from src.data.record_source import open_sources
 
 _LOG = logging.getLogger(__name__)
@@ -205,8 +205,8 @@ def _expected(
     max_length: int | None = None,
 ) -> Expected:
     """Return the demands on a file; raise ``DataError`` for an unknown kind or bad meta data."""
-    if kind is not None:
-        schema_of(kind)
+    if kind is not None and kind not in KINDS:
+        raise DataError(f"unknown kind of record '{kind}'", fix=f"choose one of {', '.join(KINDS)}")
     meta: MetaData | None = None
     if meta_data_path is not None:
         meta = read_meta_data(meta_data_path)

@@ -76,7 +76,7 @@ class AlbertNERModel(nn.Cell):
 
 
 class AlbertInference(nn.Cell):
-    """A model as evaluation, prediction and export run it: logits, no softmax, no loss."""
+    """A model as evaluation, prediction and export run it, without a loss."""
 
     def __init__(self, model: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -84,5 +84,5 @@ class AlbertInference(nn.Cell):
         self.albert = model
 
     def construct(self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
-        """Return the logits float32: [B, C], or [B, T, C] of token classification."""
+        """Return what the model does: logits float32, [B, C] or [B, T, C] of tokens, or a beam's tuple of tensors."""
         return self.albert(input_ids_BT, input_mask_BT, segment_ids_BT)

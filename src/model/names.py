@@ -29,6 +29,14 @@ _HUGGINGFACE_PARTS = {
     "cls1.dense": "predictions.dense",
     "cls1.layernorm": "predictions.LayerNorm",
     "cls2.dense": "sop_classifier.classifier",
+    "dense1": "qa_outputs",
+    # HF's ALBERT has no beam head; these are the names in its XLNetForQuestionAnswering.
+    "start_logits.dense": "start_logits.dense",
+    "end_logits.dense_0": "end_logits.dense_0",
+    "end_logits.LayerNorm": "end_logits.LayerNorm",
+    "end_logits.dense_1": "end_logits.dense_1",
+    "answer_class.dense_0": "answer_class.dense_0",
+    "answer_class.dense_1": "answer_class.dense_1",
 }
 _HUGGINGFACE_LAYER_PARTS = {
     "attention.attention.query_layer": "attention.query",

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 TASK_FILE = "task.json"
 PRETRAINING = "pretraining"
 """Kind of a pre-training run; fine-tuning runs have the kind of their records."""
+SQUAD = "squad"
+"""Kind of a run on questions about passages."""
 
 
 class VocabularyConfig(Protocol):
@@ -40,6 +42,22 @@ class VocabularyConfig(Protocol):
 
 
 @dataclass(frozen=True)
+class AnswerSettings:
+    """How a network answers questions about passages; see ``SquadConfig``."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    head: str
+    version_2_with_negative: bool
+    max_query_length: int
+    doc_stride: int
+    max_answer_length: int
+    null_score_diff_threshold: float
+    start_n_top: int
+    end_n_top: int
+
+
+@dataclass(frozen=True)
 class TaskDescription:
     """The content of ``task.json``.
 
@@ -55,6 +73,7 @@ class TaskDescription:
         do_lower_case: Whether the tokenizer lower-cases.
         tokenizer_sha256: Checksum of the vocabulary that made the records; empty when unknown.
         pairs: Whether the training rows were pairs of texts; ``None`` when unknown.
+        answers: How questions are answered; ``None`` for other kinds.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -70,6 +89,7 @@ class TaskDescription:
     do_lower_case: bool
     tokenizer_sha256: str = ""
     pairs: bool | None = None
+    answers: AnswerSettings | None = None
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""
@@ -152,7 +172,7 @@ def read_task_description(directory: Path) -> TaskDescription:
     try:
         description = TypeAdapter(TaskDescription).validate_json(path.read_bytes())
         description.network_config()
-        if description.kind not in (*KINDS, PRETRAINING):
+        if description.kind not in (*KINDS, PRETRAINING, SQUAD):
             raise ValueError(f"unknown kind {description.kind}")
     except FileNotFoundError as error:
         raise ConfigError(

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from src.common.errors import DataError
 
+_Item = TypeVar("_Item")
 # Of a text in an error message.
 _SHOWN_CHARACTERS = 40
 # An answer is one line with tabs between its columns, whatever the text holds.
@@ -34,14 +36,31 @@ def given(text: str) -> GivenText:
     return GivenText(text, one_line(text[:_SHOWN_CHARACTERS]))
 
 
-def texts_of_file(path: Path) -> Iterator[GivenText]:
-    """Yield the lines of a file."""
-    return _lines(path.read_bytes().splitlines(keepends=True), str(path))
+def texts_of_file(path: Path, kind: str = "text") -> Iterator[GivenText]:
+    """Yield the lines of a file; messages call what stands on a line ``kind``."""
+    return _lines(path.read_bytes().splitlines(keepends=True), str(path), kind)
 
 
-def texts_of_pipe() -> Iterator[GivenText]:
-    """Yield the lines of stdin."""
-    return _lines(sys.stdin.buffer, "stdin")
+def texts_of_pipe(kind: str = "text") -> Iterator[GivenText]:
+    """Yield the lines of stdin; messages call what stands on a line ``kind``."""
+    return _lines(sys.stdin.buffer, "stdin", kind)
+
+
+def ask(prompt: str) -> str | None:
+    """Return a line that is typed on the terminal, ``None`` at the end of input.
+
+    Raises:
+        DataError: The terminal sends another encoding.
+    """
+    try:
+        # The prompt goes to the terminal and not into a file that takes the answers.
+        print(prompt, end="", file=sys.stderr, flush=True)
+        return input()
+    except EOFError:
+        print(file=sys.stderr)
+        return None
+    except UnicodeDecodeError as error:
+        raise DataError(f"not {error.encoding}", "terminal", "set the terminal to UTF-8") from error
 
 
 def texts_of_terminal(request: str) -> Iterator[GivenText]:
@@ -51,25 +70,18 @@ def texts_of_terminal(request: str) -> Iterator[GivenText]:
         request: What to type.
     """
     print(f"{request}; Ctrl-D ends.", file=sys.stderr)
-    while True:
-        try:
-            # The prompt goes to the terminal and not into a file that takes the answers.
-            print("> ", end="", file=sys.stderr, flush=True)
-            line = input()
-        except EOFError:
-            print(file=sys.stderr)
-            return
+    while (line := ask("> ")) is not None:
         if line.strip():
             yield given(line)
 
 
-def batches(texts: Iterator[GivenText], size: int) -> Iterator[Sequence[GivenText]]:
-    """Yield lists of ``size`` texts; the last one may be shorter."""
-    while batch := list(islice(texts, size)):
+def batches(items: Iterator[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    """Yield lists of ``size`` items; the last one may be shorter."""
+    while batch := list(islice(items, size)):
         yield batch
 
 
-def _lines(stream: Iterable[bytes], source: str) -> Iterator[GivenText]:
+def _lines(stream: Iterable[bytes], source: str, kind: str) -> Iterator[GivenText]:
     """Yield the texts of a file or a pipe; an empty line is refused, since answers are matched by line."""
     number = 0
     for number, raw in enumerate(stream, start=1):
@@ -79,7 +91,7 @@ def _lines(stream: Iterable[bytes], source: str) -> Iterator[GivenText]:
         except UnicodeDecodeError as error:
             raise DataError("not UTF-8", where, "convert the file to UTF-8") from error
         if not line.strip():
-            raise DataError("the line is empty", where, "give one text a line")
+            raise DataError("the line is empty", where, f"give one {kind} a line")
         yield GivenText(line.rstrip("\r\n"), where)
     if number == 0:
-        raise DataError("there is no text", source, "give one text a line")
+        raise DataError(f"there is no {kind}", source, f"give one {kind} a line")

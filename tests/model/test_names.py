@@ -55,6 +55,8 @@ def test_huggingface_names() -> None:
     assert huggingface_name(f"{layer}.attention.output.layernorm.beta") == f"{place}.attention.LayerNorm.bias"
     assert huggingface_name("dense.weight") == "albert.pooler.weight"
     assert huggingface_name("dense_1.weight") == "classifier.weight"
+    assert huggingface_name("dense1.weight") == "qa_outputs.weight"
+    assert huggingface_name("end_logits.LayerNorm.gamma") == "end_logits.LayerNorm.weight"
     position = "albert_embedding_postprocessor.full_position_embeddings"
     assert huggingface_name(position) == "albert.embeddings.position_embeddings.weight"
 

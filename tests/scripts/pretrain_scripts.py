@@ -1,4 +1,4 @@
-"""Run the pre-training launchers with a stand-in for Python that notes what it is given."""
+"""Run launchers with a stand-in for Python that notes what it is given."""
 
 from __future__ import annotations
 

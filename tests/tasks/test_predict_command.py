@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from src.common.errors import DataError
-from src.tasks.predict_command import shown
+from src.common.errors import AlbertError, DataError
+from src.tasks.predict_command import shown, shown_answers
 from src.tasks.predict_options import check_options, make_parser
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def check_input(path: Path) -> None:
@@ -29,3 +34,64 @@ def test_input_must_be_there_and_no_folder(tmp_path: Path) -> None:
 def test_an_answer_is_one_line_whatever_the_text_holds() -> None:
     assert shown({"label": "yes", "probability": 0.5, "text": "a\nb\tc\u2028d"}) == "yes\t0.5000\ta b c d"
     assert shown({"score": 1.0, "text": "a\r\nb", "text_b": "c"}) == "1.0000\ta  b | c"
+
+
+def check_questions(*argv: object) -> None:
+    check_options(make_parser().parse(["qa", "--run_dir", "run", *map(str, argv)]))
+
+
+BAD_QUESTIONS: dict[str, tuple[list[object], str]] = {
+    "empty question": (["--context", "a", "b", " "], "question: a question is empty"),
+    "empty passage": (["--context", " ", "b"], "--context: the passage is empty"),
+    "no passage": (["b"], r"--context: there is no passage to the questions -> .*--context_file.*--input"),
+    "two passages": (["--context", "a", "--context_file", "b", "c"], "--context_file: not allowed with"),
+    "no file of the passage": (["--context_file", "none.txt", "b"], "none.txt: no such file"),
+    "folder as passage": (["--context_file", "/", "b"], "/: no such file"),
+    "questions and input": (["--context", "a", "--input", "b", "c"], "--input: questions and --input exclude"),
+    "top_n": (["--context", "a", "--top_n", 0, "b"], "--top_n: must be at least 1, not 0"),
+    "longest answer": (["--context", "a", "--max_answer_length", -1, "b"], "--max_answer_length: must be at least 1"),
+    "threshold": (["--context", "a", "--null_threshold", "nan", "b"], "--null_threshold: nan is no threshold"),
+    "threshold text": (["--context", "a", "--null_threshold", "low", "b"], "--null_threshold.*low"),
+    "top_k": (["--context", "a", "--top_k", 2, "b"], "unknown option --top_k"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_QUESTIONS)
+def test_bad_questions(name: str) -> None:
+    argv, message = BAD_QUESTIONS[name]
+    with pytest.raises(AlbertError, match=message):
+        check_questions(*argv)
+
+
+def test_good_questions(tmp_path: Path) -> None:
+    passage = tmp_path / "passage.txt"
+    passage.write_text("a")
+    check_questions("--context", "a", "b", "c", "--null_threshold", "-3.5", "--max_answer_length", 5)
+    check_questions("--context_file", passage)
+    check_questions("--input", passage)
+
+
+ANSWERS: dict[str, Any] = {
+    "question": "a\tb?",
+    "answers": [
+        {"text": "c\nd", "start": 3, "end": 6, "probability": 0.75},
+        {"text": "", "start": None, "end": None, "probability": 0.25},
+    ],
+}
+
+
+def test_an_answer_to_a_question_is_one_line() -> None:
+    assert shown_answers(ANSWERS | {"answers": ANSWERS["answers"][:1]}, 1) == "c d\t0.7500\t3-6\ta b?"
+    assert shown_answers(ANSWERS, 2) == "1\tc d\t0.7500\t3-6\ta b?\n2\t(no answer)\t0.2500\t-\ta b?"
+    # The number stands in front where fewer answers were found, too.
+    assert shown_answers(ANSWERS | {"answers": ANSWERS["answers"][1:]}, 3) == "1\t(no answer)\t0.2500\t-\ta b?"
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["qa", "--help"], ["qa", "--run_dir", "none", "a question"]])
+def test_mindspore_is_not_loaded_before_the_options_are_right(argv: list[str]) -> None:
+    code = (
+        "import sys\nfrom src.common.cli import run_command\nfrom src.tasks.predict_command import main\n"
+        "try:\n    run_command(main)\nexcept SystemExit:\n    pass\nprint('mindspore' in sys.modules)"
+    )
+    process = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=ROOT)
+    assert process.stdout.splitlines()[-1] == "False", process.stderr

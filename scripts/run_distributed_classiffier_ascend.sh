@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# Another name of run_distributed_classifier_ascend.sh, as it was once documented.
+exec bash "$(dirname "${BASH_SOURCE[0]}")/run_distributed_classifier_ascend.sh" "$@"

@@ -1,0 +1,185 @@
+"""Question answering on SQuAD v1.1 and v2.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from src.config.load import LoadedConfig
+from src.config.sections import NetworkConfig
+from src.config.squad import SquadConfig
+from src.data.batching import BatchGeometry, resolve_buckets, steps_per_epoch
+from src.data.dataset import TrainStart
+from src.data.squad_table import SquadTable
+from src.evaluate.squad_answers import QuestionAnswers
+from src.evaluate.squad_files import write_answers
+from src.model.heads import AlbertInference
+from src.model.squad_losses import AlbertSquad
+from src.runtime.process_group import ONE_PROCESS, ProcessGroup
+from src.tasks.assets import SQUAD, AnswerSettings, TaskDescription, check_trained_task, save_assets
+from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
+from src.tasks.feed import TrainFeed, feed_from
+from src.tasks.inference import evaluation_plan
+from src.tasks.squad_answering import run_answers, score_answers, squad_model
+from src.tasks.squad_data import QuestionSet, SquadData, load_squad_data
+
+
+def answer_settings(config: SquadConfig) -> AnswerSettings:
+    """Return how questions are answered."""
+    return AnswerSettings(
+        head=config.squad_head,
+        version_2_with_negative=config.version_2_with_negative,
+        max_query_length=config.max_query_length,
+        doc_stride=config.doc_stride,
+        max_answer_length=config.max_answer_length,
+        null_score_diff_threshold=config.null_score_diff_threshold,
+        start_n_top=config.start_n_top,
+        end_n_top=config.end_n_top,
+    )
+
+
+class SquadTask(Task):
+    """What ``run_squad_v1.py`` trains and evaluates.
+
+    Args:
+        loaded: The resolved configuration.
+        group: The processes that train together.
+
+    Raises:
+        ConfigError: Keys contradict the data or each other.
+        DataError: A file is wrong.
+    """
+
+    name = SQUAD
+    checkpoint_prefix = "squad"
+    loss_unit = "nats"
+
+    def __init__(self, loaded: LoadedConfig[SquadConfig], group: ProcessGroup = ONE_PROCESS) -> None:
+        config = loaded.values
+        self._config = config
+        self._network = loaded.network()
+        self._group = group
+        self._settings = answer_settings(config)
+        self.data: SquadData = load_squad_data(config, self._network)
+        self._buckets = resolve_buckets(config.bucket_list, self._network.seq_length)
+        self._geometry = BatchGeometry(
+            config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
+        )
+        self._check_trained_task(loaded)
+
+    def _check_trained_task(self, loaded: LoadedConfig[SquadConfig]) -> None:
+        """Make sure that the data are those of the run that is gone on with or whose checkpoint is evaluated."""
+        run = Path(self._config.load_finetune_checkpoint_path).resolve().parent.parent
+        if self._config.do_train:
+            if not self._config.resume:
+                return
+            run = loaded.run_directory()
+        check_trained_task(run / "assets", SQUAD, None, self.data.tokenizer_sha256)
+
+    def network_config(self) -> NetworkConfig:
+        """Return the shape of the network."""
+        return self._network
+
+    def build_networks(self) -> Networks:
+        """Build backbone and head with fresh weights, with the loss and for inference."""
+        model = squad_model(self._network, self._settings)
+        return Networks(AlbertSquad(model), AlbertInference(model))
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the start-up summary says about the data and the head."""
+        data = self.data
+        version = "v2.0" if self._settings.version_2_with_negative else "v1.1"
+        questions = {"eval questions": data.evaluation, "test questions": data.test}
+        return {
+            "task": f"SQuAD {version}, head {self._settings.head}",
+            **({"train windows": f"{data.train.rows:,} of {data.train.source}"} if data.train else {}),
+            **{name: found.summary() for name, found in questions.items() if found is not None},
+            "windows": f"every {self._config.doc_stride} tokens, questions of up to {self._config.max_query_length}",
+            "lengths": ", ".join(str(bucket) for bucket in self._buckets),
+        }
+
+    def data_identity(self) -> dict[str, Any]:
+        """Return rows of an update, order and rows of the data; how processes and micro-batches share it is free."""
+        config, table = self._config, self._train_table()
+        return {
+            UPDATE_ROWS: self._geometry.update_rows,
+            "bucket_list": list(self._buckets),
+            "train_data_shuffle": config.train_data_shuffle,
+            "seed": config.seed,
+            "head": self._settings.head,
+            "train_rows": table.rows,
+            "train_sha256": [file.sha256 for file in table.manifest.files] if table.manifest else [],
+        }
+
+    def place_of(self, row: int) -> str:
+        """Return file and record of a row of the training data."""
+        return self._train_table().place_of(row)
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of optimizer steps of an epoch."""
+        return steps_per_epoch(self._train_table().lengths, self._geometry)
+
+    def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
+        """Return this process's micro-batches from ``start`` on."""
+        config = self._config
+        return feed_from(self._train_table(), self._geometry, config.seed, config.train_data_shuffle, start, epochs)
+
+    def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
+        """Score ``inference`` on the evaluation questions; every process must call it."""
+        questions = self.data.evaluation
+        if questions is None:
+            raise ValueError("evaluate() was called without evaluation data")
+        answers = self._answer(inference, questions, "evaluate", max_batches)
+        return score_answers(questions, answers, self._settings)
+
+    def evaluation_name(self) -> str:
+        """Return the name of the evaluation file."""
+        return self.data.evaluation.name if self.data.evaluation else "evaluation"
+
+    def predict(self, inference: nn.Cell, directory: Path | None) -> list[Path]:
+        """Write the answers to the test questions."""
+        questions = self.data.test
+        if questions is None:
+            raise ValueError("predict() was called without test data")
+        answers = self._answer(inference, questions, "predict")
+        if directory is None:
+            return []
+        return write_answers(
+            directory / questions.name, answers, null_threshold=self._settings.null_score_diff_threshold
+        )
+
+    def save_assets(self, directory: Path) -> None:
+        """Write settings and tokenizer files into the run directory."""
+        tokenizer = self.data.tokenizer
+        description = TaskDescription(
+            kind=SQUAD,
+            task_name=f"SQuAD {'v2.0' if self._settings.version_2_with_negative else 'v1.1'}",
+            labels=(),
+            length=self._buckets[-1],
+            buckets=self._buckets,
+            network=self._network.model_dump(),
+            spm_model="",
+            vocabulary="",
+            do_lower_case=tokenizer.do_lower_case if tokenizer else self._config.do_lower_case,
+            tokenizer_sha256=self.data.tokenizer_sha256,
+            answers=self._settings,
+        )
+        save_assets(directory, self._config, description)
+
+    def _answer(
+        self, inference: nn.Cell, questions: QuestionSet, title: str, max_batches: int = 0
+    ) -> list[QuestionAnswers]:
+        """Answer questions; every process must call it."""
+        config = self._config
+        shuffle_seed = config.seed if config.eval_data_shuffle else None
+        most = max_batches * self._group.size
+        plan = evaluation_plan(questions.table, config.eval_batch_size, self._buckets, most, shuffle_seed)
+        size, n_best = config.eval_batch_size, config.n_best_size
+        return run_answers(inference, questions, plan, size, self._settings, n_best, title, self._group)
+
+    def _train_table(self) -> SquadTable:
+        if self.data.train is None:
+            raise ValueError("training was asked for without training data")
+        return self.data.train

@@ -1,0 +1,151 @@
+"""Read what a run on SQuAD needs: training records, and the questions of an evaluation with their features."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.common.errors import ConfigError, DataError
+from src.config.sections import NetworkConfig
+from src.config.squad import SquadConfig
+from src.data.squad import SquadFile, read_squad
+from src.data.squad_cache import features_of
+from src.data.squad_features import SquadFeatures, SquadSettings
+from src.data.squad_manifest import info_of
+from src.data.squad_table import SquadTable, read_squad_table, table_of_features
+from src.data.tokenization import Tokenizer
+from src.tasks.assets import load_task_tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    """The questions of one json file.
+
+    Attributes:
+        data: The file.
+        features: Their windows.
+        table: The windows as rows of batches.
+    """
+
+    data: SquadFile
+    features: SquadFeatures
+    table: SquadTable
+
+    @property
+    def name(self) -> str:
+        """Name of the file without its endings, for folders and reports."""
+        return self.data.source.name.removesuffix(".gz").removesuffix(".json") or "evaluation"
+
+    def summary(self) -> str:
+        """Return the numbers of questions and windows."""
+        return f"{len(self.data.questions):,} in {self.features.rows:,} windows of {self.data.source}"
+
+
+@dataclass(frozen=True)
+class SquadData:
+    """What a run needs; ``None`` for what it does not.
+
+    Attributes:
+        tokenizer: The configured one; ``None`` where a training without evaluation has none.
+        tokenizer_sha256: Checksum of the vocabulary; empty when unknown.
+    """
+
+    train: SquadTable | None
+    evaluation: QuestionSet | None
+    test: QuestionSet | None
+    tokenizer: Tokenizer | None
+    tokenizer_sha256: str
+
+
+def load_squad_data(config: SquadConfig, network: NetworkConfig) -> SquadData:
+    """Read the parts that the run needs.
+
+    Raises:
+        ConfigError: There is nothing to do, or keys contradict the data.
+        DataError: A file is damaged, does not fit the network, or the parts do not belong together.
+    """
+    if not (config.do_train or config.do_eval or config.do_predict):
+        raise ConfigError("there is nothing to do", "do_train, do_eval, do_predict", "set one of them to true")
+    train = _read_train(config, network) if config.do_train else None
+    made_with = train.manifest.tokenizer if train and train.manifest else None
+    tokenizer = load_task_tokenizer(config, made_with)
+    known = str(tokenizer.fingerprint()["sha256"]) if tokenizer else ""
+    return SquadData(
+        train,
+        read_questions(config.eval_json_path, config, network, tokenizer, scored=True) if config.do_eval else None,
+        read_questions(config.test_json_path, config, network, tokenizer, scored=False) if config.do_predict else None,
+        tokenizer,
+        made_with.sha256 if made_with else known,
+    )
+
+
+def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
+    """Read the training records and compare their making with the configuration."""
+    path = config.train_data_file_path
+    table = read_squad_table(path, vocab_size=network.vocab_size, max_length=network.seq_length)
+    if table.manifest is None:
+        return table
+    info = info_of(table.manifest, path)
+    if (info.version == "2.0") != config.version_2_with_negative:
+        logger.warning(
+            "%s was made from SQuAD v%s, and version_2_with_negative is %s",
+            path,
+            info.version,
+            str(config.version_2_with_negative).lower(),
+        )
+    for key in ("max_query_length", "doc_stride"):
+        made, evaluated = getattr(info, key), getattr(config, key)
+        if made != evaluated and (config.do_eval or config.do_predict):
+            logger.warning("%s was made with %s %d, questions are answered with %d", path, key, made, evaluated)
+    return table
+
+
+def read_questions(
+    path: str, config: SquadConfig, network: NetworkConfig, tokenizer: Tokenizer | None, *, scored: bool
+) -> QuestionSet:
+    """Read questions and make their features, or take these from the cache.
+
+    Args:
+        path: The json file.
+        config: How windows are cut, and where features are kept.
+        network: Gives their length.
+        tokenizer: The vocabulary.
+        scored: Whether the answers to the questions are needed.
+
+    Raises:
+        ConfigError: There is no tokenizer, or questions without answer are not expected.
+        DataError: The file is wrong, or its vocabulary is larger than the network's.
+    """
+    if tokenizer is None:
+        raise ConfigError("questions cannot be read without a vocabulary", "spm_model_file", "set spm_model_file")
+    if tokenizer.vocab_size > network.vocab_size:
+        raise DataError(
+            f"the vocabulary has {tokenizer.vocab_size} entries, the network's vocab_size is {network.vocab_size}",
+            config.spm_model_file or config.vocab_file_path,
+            "give the vocabulary of the checkpoint",
+        )
+    data = read_squad(Path(path))
+    if scored:
+        _check_answers(data, config.version_2_with_negative)
+    settings = SquadSettings(network.seq_length, config.max_query_length, config.doc_stride)
+    cache = Path(config.predict_feature_left_file) if config.predict_feature_left_file else None
+    features = features_of(data, tokenizer, settings, cache)
+    return QuestionSet(data, features, table_of_features(features, data.source))
+
+
+def _check_answers(data: SquadFile, version_2: bool) -> None:
+    """Make sure that the questions can be scored by the rules of the version."""
+    impossible = sum(question.is_impossible for question in data.questions)
+    if impossible and not version_2:
+        raise ConfigError(
+            f"{impossible} questions of {data.source} have no answer, as in SQuAD v2.0",
+            "version_2_with_negative",
+            "set it to true",
+        )
+    bare = next((q.id for q in data.questions if not (q.answers or q.is_impossible)), None)
+    if bare is not None:
+        what, fix = f"question {bare} has no answer to compare with", "give the file as test_json_path"
+        raise DataError(what, str(data.source), fix)

@@ -17,10 +17,12 @@ from tests.readme_commands import (
     PRETRAINING_DATA,
     README,
     ROOT,
+    SQUAD_CONVERTER,
     Block,
     blocks_of,
     is_classifier,
     is_pretraining,
+    is_squad,
     outputs,
     quickstart_commands,
 )
@@ -28,6 +30,7 @@ from tests.readme_commands import (
 # The logs of scripts that go on in the background.
 LOGS = {
     "bash scripts/run_classifier.sh": "classifier_log.txt",
+    "bash scripts/run_squad.sh": "squad_log.txt",
     "bash scripts/run_standalone_pretrain": "pretraining_log.txt",
     "bash scripts/run_distributed_pretrain": "pretraining_log.txt",
 }
@@ -41,6 +44,7 @@ SHAPE = {
     "max_position_embeddings": 128,
 }
 TINY = "--overlay tiny_test.yaml --train_steps 3"
+TINY_SQUAD = f"{TINY} --max_query_length 32 --doc_stride 64"
 TINY_PRETRAIN = "--overlay tiny_pretrain.yaml --train_steps 3 --eval_steps 2 --batch_size 4 --eval_batch_size 4"
 
 
@@ -118,6 +122,11 @@ def bring_user_files(folder: Path, data: Path) -> None:
         documents = ["\n".join(sentences[first : first + 50]) for first in (begin, begin + 50)]
         (folder / "corpus" / name).mkdir(parents=True)
         (folder / "corpus" / name / "text.txt").write_text("\n\n".join(documents) + "\n", encoding="utf-8")
+    for kind in ("train", "dev"):
+        for version in ("1.1", "2.0"):
+            sample = data / "golden" / "squad_sample" / f"{kind}-v{version}.json"
+            (folder / "squad").mkdir(exist_ok=True)
+            (folder / "squad" / sample.name).symlink_to(sample)
     wnut = data / "ner" / "wnut17"
     # All of train, so that it has every tag of the others.
     first_lines(wnut / "train" / "wnut17train.conll", folder / "conll" / "train.txt", 1_000_000)
@@ -151,6 +160,10 @@ def shortened(command: str) -> str:
         return f"{command} {TINY_PRETRAIN}"
     if command.startswith(PRETRAINING_DATA):
         return re.sub(r"( --dupe_factor \d+)?$", " --dupe_factor 1", command, count=1)
+    if command.startswith(SQUAD_CONVERTER):
+        return f"{command} --max_seq_length 128 --max_query_length 32 --doc_stride 64"
+    if is_squad(command):
+        return f"{command} {TINY_SQUAD}"
     return f"{command} {TINY}" if is_classifier(command) else command
 
 
@@ -190,6 +203,8 @@ def test_the_commands_of_the_readme_run(shared_data: Path, tmp_path: Path) -> No
     assert "resume: false" in (tmp_path / "runs/sst2_small/config.yaml").read_text(encoding="utf-8")
     assert (tmp_path / "runs/sst2_small/predictions/SST-2.tsv").exists()
     assert (tmp_path / "runs/entities/predictions/predictions.conll").exists()
+    for answers in ("squad/predictions/dev-v1.1", "squad2/predictions/dev-v2.0"):
+        assert (tmp_path / "runs" / answers / "predictions.json").exists()
     assert len((tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
@@ -204,6 +219,10 @@ def check_what_was_printed(printed: dict[str, str]) -> None:
                 assert re.fullmatch(r"F1 \d\.\d{6}", last), last
             elif "--help" not in command and "--print_config" not in command:
                 assert re.fullmatch(r"acc_num \d+ , total_num \d+, accuracy \d\.\d{6}", last), f"{command}: {last}"
+        elif is_squad(command):
+            assert re.fullmatch(r'\{"exact_match": \d+\.\d+, "f1": \d+\.\d+\}', last), last
+        elif "predict.py qa" in command:
+            assert re.fullmatch(r".+\t0\.\d{4}\t\d+-\d+\tWhen\?", last), last
         elif "predict.py" in command and "--output" not in command:
             assert re.fullmatch(r"(([01])\t0\.\d{4}|-?\d+\.\d{4})\t.+", last), last
 

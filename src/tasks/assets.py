@@ -55,6 +55,8 @@ class AnswerSettings:
     null_score_diff_threshold: float
     start_n_top: int
     end_n_top: int
+    # The default is for descriptions that were written before there was this key.
+    n_best_size: int = 20
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -58,8 +58,6 @@ _NEEDS = {
     QUESTIONS: ("it answers no questions", "fine-tune its checkpoint with run_squad_v1.py and name that run"),
 }
 NO_ANSWER = "(no answer)"
-# For a run whose configuration is lost; the default of run_squad_v1.py.
-_N_BEST_SIZE = 20
 
 _Item = TypeVar("_Item")
 Answer = Callable[[Sequence[_Item], int], Iterator[dict[str, Any]]]
@@ -68,12 +66,11 @@ Answer = Callable[[Sequence[_Item], int], Iterator[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run is used by: description, tokenizer, weights, and its configuration (empty where it is lost)."""
+    """What a run is used by: description, tokenizer and weights."""
 
     description: TaskDescription
     tokenizer: Tokenizer
     checkpoint: Path
-    config: Mapping[str, Any]
 
 
 def shown(record: dict[str, Any]) -> str:
@@ -161,13 +158,12 @@ def _load(options: argparse.Namespace) -> _Run:
     from src.tasks.weights_choice import best_or_latest_weights, checkpoint_folder
 
     prefix, save_key = _CHECKPOINTS[options.command]
-    config = run.previous_config or {}
-    folder = checkpoint_folder(run, str(config.get(save_key) or ""))
+    folder = checkpoint_folder(run, str((run.previous_config or {}).get(save_key) or ""))
     checkpoint = options.checkpoint or best_or_latest_weights(folder, prefix)
     owner = checkpoint.resolve().parent.parent / "assets"
     check_trained_task(owner, description.kind, description.labels, description.tokenizer_sha256)
     setup_device(options.device_target, device_id=0, seed=0)
-    return _Run(description, tokenizer, checkpoint, config)
+    return _Run(description, tokenizer, checkpoint)
 
 
 def _texts(options: argparse.Namespace) -> tuple[Iterator[GivenText], int]:
@@ -260,9 +256,7 @@ def _answer_questions(options: argparse.Namespace) -> None:
     from src.tasks.question_answerer import QuestionAnswerer
 
     settings = _answer_settings(options, run.description)
-    configured = run.config.get("n_best_size")
-    n_best_size = configured if isinstance(configured, int) and configured > 0 else _N_BEST_SIZE
-    answerer = QuestionAnswerer(run.description, run.tokenizer, run.checkpoint, settings, n_best_size)
+    answerer = QuestionAnswerer(run.description, run.tokenizer, run.checkpoint, settings)
     top_n = options.top_n
     _write(
         options,

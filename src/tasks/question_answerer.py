@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class QuestionAnswerer:
         tokenizer: The one that made its records.
         checkpoint: The weights.
         settings: How questions are answered: those of the description, perhaps with another limit or threshold.
-        n_best_size: Answers among which probabilities are shared, as in the run's evaluation.
+            Probabilities are shared among ``n_best_size`` answers, as in the run's evaluation.
 
     Attributes:
         cut_questions: Questions that lost tokens because they have more than ``max_query_length``.
@@ -50,12 +51,10 @@ class QuestionAnswerer:
         tokenizer: Tokenizer,
         checkpoint: Path,
         settings: AnswerSettings,
-        n_best_size: int,
     ) -> None:
         self._description = description
         self._tokenizer = tokenizer
         self._settings = settings
-        self._n_best_size = n_best_size
         self._network = AlbertInference(squad_model(description.network_config(), settings))
         load_weights(self._network, checkpoint, what="all")
         self.cut_questions = 0
@@ -82,7 +81,8 @@ class QuestionAnswerer:
         """
         data = _file_of(questions)
         self._check_lengths(questions)
-        settings, description = self._settings, self._description
+        description = self._description
+        settings = replace(self._settings, n_best_size=max(self._settings.n_best_size, top_n))
         cut = SquadSettings(description.length, settings.max_query_length, settings.doc_stride)
         features = build_features(data, self._tokenizer, cut, training=False)
         table = table_of_features(features, data.source)
@@ -90,8 +90,7 @@ class QuestionAnswerer:
         # A power of two, for the network is compiled once for each shape.
         size = min(batch_size, 1 << (max(len(micro.indices) for micro in plan) - 1).bit_length())
         asked = QuestionSet(data, features, table)
-        n_best_size = max(self._n_best_size, top_n)
-        answers = run_answers(self._network, asked, plan, size, settings, n_best_size, "answer")
+        answers = run_answers(self._network, asked, plan, size, settings, "answer")
         for question, found in zip(questions, answers, strict=True):
             yield self._record(question, found, top_n)
 

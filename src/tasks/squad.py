@@ -37,6 +37,7 @@ def answer_settings(config: SquadConfig) -> AnswerSettings:
         null_score_diff_threshold=config.null_score_diff_threshold,
         start_n_top=config.start_n_top,
         end_n_top=config.end_n_top,
+        n_best_size=config.n_best_size,
     )
 
 
@@ -62,7 +63,9 @@ class SquadTask(Task):
         self._network = loaded.network()
         self._group = group
         self._settings = answer_settings(config)
-        self.data: SquadData = load_squad_data(config, self._network)
+        # A dry run writes nothing, and of several processes only the main one does.
+        keep = group.is_main and not loaded.dry_run
+        self.data: SquadData = load_squad_data(config, self._network, keep_features=keep)
         self._buckets = resolve_buckets(config.bucket_list, self._network.seq_length)
         self._geometry = BatchGeometry(
             config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
@@ -176,8 +179,7 @@ class SquadTask(Task):
         shuffle_seed = config.seed if config.eval_data_shuffle else None
         most = max_batches * self._group.size
         plan = evaluation_plan(questions.table, config.eval_batch_size, self._buckets, most, shuffle_seed)
-        size, n_best = config.eval_batch_size, config.n_best_size
-        return run_answers(inference, questions, plan, size, self._settings, n_best, title, self._group)
+        return run_answers(inference, questions, plan, config.eval_batch_size, self._settings, title, self._group)
 
     def _train_table(self) -> SquadTable:
         if self.data.train is None:

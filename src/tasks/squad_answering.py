@@ -47,7 +47,6 @@ def run_answers(
     plan: list[MicroBatch],
     batch_size: int,
     settings: AnswerSettings,
-    n_best_size: int,
     title: str,
     group: ProcessGroup = ONE_PROCESS,
 ) -> list[QuestionAnswers]:
@@ -58,11 +57,12 @@ def run_answers(
         questions: The questions.
         plan: Batches of windows; windows that are in none have no candidates.
         batch_size: Rows of every batch.
-        settings: How questions are answered.
-        n_best_size: Answers for each question, and for the head "span" starts and ends of each window.
+        settings: How questions are answered; for the head "span", ``n_best_size`` is the number of starts and ends of
+            each window, too.
         title: Name of what is going on.
         group: The processes; all of them must call.
     """
+    n_best_size = settings.n_best_size
     starts, ends = (settings.start_n_top, settings.end_n_top) if settings.head == BEAM else (n_best_size, n_best_size)
     condense = _beam_rows if settings.head == BEAM else _span_rows(n_best_size)
     outputs = run_with_progress(inference, questions.table, plan, batch_size, title, group, condense)

@@ -10,7 +10,7 @@ from src.common.errors import ConfigError, DataError
 from src.config.sections import NetworkConfig
 from src.config.squad import SquadConfig
 from src.data.squad import SquadFile, read_squad
-from src.data.squad_cache import features_of
+from src.data.squad_cache import check_cache, features_of
 from src.data.squad_features import SquadFeatures, SquadSettings
 from src.data.squad_manifest import info_of
 from src.data.squad_table import SquadTable, read_squad_table, table_of_features
@@ -18,6 +18,11 @@ from src.data.tokenization import Tokenizer
 from src.tasks.assets import load_task_tokenizer
 
 logger = logging.getLogger(__name__)
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a json file without its endings, for folders and reports."""
+    return path.name.removesuffix(".gz").removesuffix(".json") or "evaluation"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class QuestionSet:
     @property
     def name(self) -> str:
         """Name of the file without its endings, for folders and reports."""
-        return self.data.source.name.removesuffix(".gz").removesuffix(".json") or "evaluation"
+        return name_of(self.data.source)
 
     def summary(self) -> str:
         """Return the numbers of questions and windows."""
@@ -60,8 +65,13 @@ class SquadData:
     tokenizer_sha256: str
 
 
-def load_squad_data(config: SquadConfig, network: NetworkConfig) -> SquadData:
+def load_squad_data(config: SquadConfig, network: NetworkConfig, *, keep_features: bool = True) -> SquadData:
     """Read the parts that the run needs.
+
+    Args:
+        config: The configuration.
+        network: Shape of the network.
+        keep_features: Whether this process takes features from the cache and keeps them there.
 
     Raises:
         ConfigError: There is nothing to do, or keys contradict the data.
@@ -69,17 +79,39 @@ def load_squad_data(config: SquadConfig, network: NetworkConfig) -> SquadData:
     """
     if not (config.do_train or config.do_eval or config.do_predict):
         raise ConfigError("there is nothing to do", "do_train, do_eval, do_predict", "set one of them to true")
+    if config.do_eval and config.do_predict:
+        _check_two_files(Path(config.eval_json_path), Path(config.test_json_path), config.predict_feature_left_file)
+    cache = Path(config.predict_feature_left_file) if config.predict_feature_left_file else None
+    if cache is not None and cache.is_file():
+        # Before the records are read, which may take long.
+        check_cache(cache)
     train = _read_train(config, network) if config.do_train else None
     made_with = train.manifest.tokenizer if train and train.manifest else None
     tokenizer = load_task_tokenizer(config, made_with)
     known = str(tokenizer.fingerprint()["sha256"]) if tokenizer else ""
+
+    def read(path: str, *, scored: bool) -> QuestionSet:
+        return read_questions(path, config, network, tokenizer, cache if keep_features else None, scored=scored)
+
     return SquadData(
         train,
-        read_questions(config.eval_json_path, config, network, tokenizer, scored=True) if config.do_eval else None,
-        read_questions(config.test_json_path, config, network, tokenizer, scored=False) if config.do_predict else None,
+        read(config.eval_json_path, scored=True) if config.do_eval else None,
+        read(config.test_json_path, scored=False) if config.do_predict else None,
         tokenizer,
         made_with.sha256 if made_with else known,
     )
+
+
+def _check_two_files(evaluation: Path, test: Path, cache: str) -> None:
+    """Refuse two json files of which one would replace what the other leaves."""
+    if evaluation.resolve() == test.resolve():
+        return
+    if cache and not Path(cache).is_dir():
+        what = f"the features of {evaluation} and of {test} cannot be kept in one file ({cache})"
+        raise ConfigError(what, "predict_feature_left_file", "name an existing folder, or leave it empty")
+    if name_of(evaluation) == name_of(test):
+        what = f"{evaluation} and {test} have one name, and so have the folders of their answers"
+        raise ConfigError(what, "test_json_path", "give one of the files another name")
 
 
 def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
@@ -104,15 +136,22 @@ def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
 
 
 def read_questions(
-    path: str, config: SquadConfig, network: NetworkConfig, tokenizer: Tokenizer | None, *, scored: bool
+    path: str,
+    config: SquadConfig,
+    network: NetworkConfig,
+    tokenizer: Tokenizer | None,
+    cache: Path | None,
+    *,
+    scored: bool,
 ) -> QuestionSet:
     """Read questions and make their features, or take these from the cache.
 
     Args:
         path: The json file.
-        config: How windows are cut, and where features are kept.
+        config: How windows are cut.
         network: Gives their length.
         tokenizer: The vocabulary.
+        cache: File or folder that keeps the features; ``None`` keeps none.
         scored: Whether the answers to the questions are needed.
 
     Raises:
@@ -131,7 +170,6 @@ def read_questions(
     if scored:
         _check_answers(data, config.version_2_with_negative)
     settings = SquadSettings(network.seq_length, config.max_query_length, config.doc_stride)
-    cache = Path(config.predict_feature_left_file) if config.predict_feature_left_file else None
     features = features_of(data, tokenizer, settings, cache)
     return QuestionSet(data, features, table_of_features(features, data.source))
 

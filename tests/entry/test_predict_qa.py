@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,16 +227,19 @@ def test_bad_typed_passage_ends_the_conversation(run_v1: Path, monkeypatch: pyte
 
 def test_n_best_size_is_that_of_the_run(run_v1: Path, vocabulary: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    make_run(run, vocabulary, settings_of())
+    make_run(run, vocabulary, replace(settings_of(), n_best_size=60))
     given = ["--context", PASSAGES[1], QUESTIONS[0], "--json"]
 
     def probability_of(path: Path, *argv: Any) -> float:
         return float(json.loads(answers_to(path, *given, *argv))["probability"])
 
     usual = probability_of(run_v1)
-    (run / "config.yaml").write_text("n_best_size: lost\n")
-    assert probability_of(run) == pytest.approx(usual, abs=1e-6)
-    (run / "config.yaml").write_text("n_best_size: 60\n")
     among_60 = probability_of(run)
     assert among_60 == pytest.approx(probability_of(run_v1, "--top_n", 60), abs=1e-6)
     assert among_60 < usual - 1e-4
+    # A description of before there was the key means the default of run_squad_v1.py.
+    path = run / "assets" / "task.json"
+    content = json.loads(path.read_text())
+    del content["answers"]["n_best_size"]
+    path.write_text(json.dumps(content))
+    assert probability_of(run) == pytest.approx(usual, abs=1e-6)

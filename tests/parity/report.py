@@ -22,6 +22,8 @@ from tests.parity.goldens import start_piece_mismatches, stored_outcome, tokeniz
 from tests.parity.ours import our_outcome
 from tests.parity.pretraining import BASE, SMALL, pretraining_differences
 from tests.parity.reference import reference_outcome
+from tests.parity.squad_heads import SMALL as SMALL_SQUAD
+from tests.parity.squad_heads import squad_differences
 
 COLUMNS = ("hidden states", "pooled", "logits", "loss", "gradients")
 MODES = {"graph": 0, "pynative": 1}
@@ -46,6 +48,9 @@ def network_differences() -> float:
             worst = max(worst, show(case.name, mode_name, found))
     worst = max(worst, show("small pre-training (MLM and SOP)", "graph", pretraining_differences(SMALL, 12)))
     worst = max(worst, show("base pre-training (MLM and SOP)", "graph", pretraining_differences(BASE, 32)))
+    for head in ("span", "beam"):
+        found = squad_differences(head, SMALL_SQUAD, MODES["graph"])
+        worst = max(worst, show(f"small SQuAD ({head})", "graph", found))
     for case in GOLDEN_CASES:
         weights = random_weights(case)
         found = differences(

@@ -158,7 +158,7 @@ def random_weights(network: nn.Cell) -> dict[str, np.ndarray]:
 
 def _our_outputs(head: str, outputs: Any, figures: tuple[Tensor, ...], batch: Batch) -> dict[str, np.ndarray]:
     """Return by the reference's names what the two networks computed beside the loss."""
-    if head == "two logits":
+    if head == "span":
         assert (outputs.asnumpy()[batch.allowed == 0] == FORBIDDEN_LOGIT).all()
         return {"logits": outputs.asnumpy()[batch.allowed == 1]}
     names = ("start_value", "start_index", "end_value", "end_index", "cls_logits")
@@ -172,12 +172,12 @@ def _difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def squad_differences(head: str, config: NetworkConfig, mode: int) -> dict[str, float]:
-    """Return the largest absolute differences of the head ``two logits`` or ``beam``; of indices, how many differ."""
+    """Return the largest absolute differences of the head ``span`` or ``beam``; of indices, how many differ."""
     ms.set_context(mode=mode)
-    model = AlbertSquadModel(config) if head == "two logits" else AlbertSquadBeamModel(config)
+    model = AlbertSquadModel(config) if head == "span" else AlbertSquadBeamModel(config)
     network, inference = AlbertSquad(model), AlbertInference(model)
     weights, batch = random_weights(network), random_batch(config)
-    reference = two_logit_reference if head == "two logits" else beam_reference
+    reference = two_logit_reference if head == "span" else beam_reference
     expected, expected_gradients = reference(config, weights, batch)
     # A parity of zeros would be worth nothing. Softmax does not see a constant, so that some shifts have none.
     silent = {name for name, gradient in expected_gradients.items() if abs(gradient).max() < 1e-6}

@@ -10,7 +10,7 @@ pytest.importorskip("transformers", reason="parity needs transformers")
 GRAPH, PYNATIVE = 0, 1
 
 
-@pytest.mark.parametrize("head", ["two logits", "beam"])
+@pytest.mark.parametrize("head", ["span", "beam"])
 @pytest.mark.parametrize("mode", [PYNATIVE, pytest.param(GRAPH, marks=pytest.mark.slow)])
 def test_outputs_losses_and_gradients_equal_huggingface(head: str, mode: int) -> None:
     from tests.parity import squad_heads

@@ -59,8 +59,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def answerer_of(tokenizer: Tokenizer, weights: dict[str, Path]) -> Any:
-    def make(settings: AnswerSettings, n_best_size: int = 20) -> QuestionAnswerer:
-        return QuestionAnswerer(describe(settings), tokenizer, weights[settings.head], settings, n_best_size)
+    def make(settings: AnswerSettings) -> QuestionAnswerer:
+        return QuestionAnswerer(describe(settings), tokenizer, weights[settings.head], settings)
 
     return make
 
@@ -156,7 +156,8 @@ def test_longest_answer(answerer_of: Any) -> None:
 
 def test_probabilities_are_shared_among_the_n_best(answerer_of: Any) -> None:
     for n_best_size, top_n in ((3, 20), (3, 5), (20, 3)):
-        (record,) = answerer_of(SETTINGS["v1"], n_best_size).predict(GIVEN[3:4], 8, top_n)
+        settings = replace(SETTINGS["v1"], n_best_size=n_best_size)
+        (record,) = answerer_of(settings).predict(GIVEN[3:4], 8, top_n)
         total = sum(found["probability"] for found in record["answers"])
         assert len(record["answers"]) == top_n
         assert (total == pytest.approx(1)) is (top_n >= n_best_size)
@@ -204,4 +205,4 @@ def test_a_question_that_fills_the_network(answerer_of: Any) -> None:
 def test_weights_of_another_head(tokenizer: Tokenizer, weights: dict[str, Path]) -> None:
     settings = SETTINGS["v2 beam"]
     with pytest.raises(CheckpointError, match=r"span\.ckpt"):
-        QuestionAnswerer(describe(settings), tokenizer, weights["span"], settings, 20)
+        QuestionAnswerer(describe(settings), tokenizer, weights["span"], settings)

@@ -1,0 +1,91 @@
+"""Fine-tuning in two processes on the CPU, started as users start it, against one process on the same batches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.entry.runs import (
+    NETWORK,
+    ROOT,
+    TRAINING,
+    TinyData,
+    arguments,
+    classify,
+    content_of,
+    losses_of,
+    read_jsonl,
+    records_of,
+    report_of,
+)
+
+pytestmark = pytest.mark.slow
+
+# Measured over 12 updates: 3e-7 in the loss, 2e-6 in probabilities.
+TOLERANCE = 1e-4
+SHORT = {"epoch_num": 2, "bucket_list": "[8]", "optimizer_cfg.AdamWeightDecay.learning_rate": 1e-3}
+
+
+def classify_in_two(folder: Path, *keys: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Run ``run_classifier.py`` through ``launch.py``; every process takes half of a batch."""
+    logs = folder / "logs"
+    argv = arguments(NETWORK, TRAINING, {"train_batch_size": 8}, *keys)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "launch.py"), "--device_num", "2", "--log_dir", logs, "run_classifier.py", *argv],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr + (logs / "rank_1.log").read_text(encoding="utf-8")
+    return done
+
+
+@pytest.mark.parametrize("task", ["sst-2", "names"])
+def test_two_processes_equal_one(task: str, tiny_data: dict[str, TinyData], tmp_path: Path) -> None:
+    data = tiny_data[task].keys("train", "dev", "test")
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone = classify(NETWORK, TRAINING, data, SHORT, {"run_dir": one})
+    done = classify_in_two(tmp_path, data, SHORT, {"run_dir": two})
+    assert alone.last_line in done.stdout
+    own, theirs = losses_of(two), losses_of(one)
+    assert list(own) == list(theirs)
+    np.testing.assert_allclose(list(own.values()), list(theirs.values()), rtol=TOLERANCE, atol=TOLERANCE)
+    for ours, single in zip(records_of(two, "eval"), records_of(one, "eval"), strict=True):
+        assert {name: pytest.approx(value, abs=TOLERANCE) for name, value in single.items() if name != "time"} == {
+            name: value for name, value in ours.items() if name != "time"
+        }
+    assert report_of(two, f"{task}_dev").keys() == report_of(one, f"{task}_dev").keys()
+    names = {Path(name).name for name in content_of(one) if "events" not in name}
+    assert {Path(name).name for name in content_of(two) if "events" not in name} == names
+    rows = [read_jsonl(next((run / "predictions").glob("*.jsonl"))) for run in (one, two)]
+    assert len(rows[0]) == len(rows[1]) > 0
+    for single, ours in zip(*rows, strict=True):
+        assert ours.keys() == single.keys()
+        if "probability" in single:
+            assert ours["probability"] == pytest.approx(single["probability"], abs=TOLERANCE)
+
+
+def test_a_run_of_two_goes_on_in_one(tiny_data: dict[str, TinyData], tmp_path: Path) -> None:
+    """The whole run in one process; the same run begun by two and ended by one."""
+    data = tiny_data["sst-2"].keys("train")
+    classify(NETWORK, TRAINING, data, SHORT, {"run_dir": tmp_path / "one"})
+    classify_in_two(tmp_path, data, SHORT, {"run_dir": tmp_path / "two"})
+    # Only the first epoch is kept, as if the run had been stopped there.
+    run = tmp_path / "two"
+    newest = max((run / "checkpoints").glob("classifier-*_*.ckpt"), key=lambda path: path.stat().st_mtime)
+    shutil.rmtree(run / "eval", ignore_errors=True)
+    newest.unlink()
+    classify(NETWORK, TRAINING, data, SHORT, {"run_dir": run, "resume": True})
+    own, theirs = losses_of(run), losses_of(tmp_path / "one")
+    assert list(own) == list(theirs)
+    np.testing.assert_allclose(list(own.values()), list(theirs.values()), rtol=TOLERANCE, atol=TOLERANCE)

@@ -5,7 +5,7 @@ The converter and prediction on raw text both come through here, so a text gets 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.common.errors import DataError
@@ -47,25 +47,6 @@ def build_pair(
         ids += [*tokens_b_ids[:count_b], tokenizer.sep_id]
         segments += [1] * (count_b + 1)
     return Features(ids, segments)
-
-
-def encode_texts(
-    tokenizer: Tokenizer, texts_a: Iterable[str], texts_b: Iterable[str] | None, max_seq_length: int
-) -> list[Features]:
-    """Return the features of texts, or of pairs when ``texts_b`` is given.
-
-    Raises:
-        DataError: The two lists differ in length, or ``max_seq_length`` is too small.
-    """
-    if texts_b is None:
-        return [build_pair(tokenizer.encode(text), None, max_seq_length, tokenizer) for text in texts_a]
-    firsts, seconds = list(texts_a), list(texts_b)
-    if len(firsts) != len(seconds):
-        raise DataError(f"{len(firsts)} first texts and {len(seconds)} second texts", fix="give one of each per row")
-    return [
-        build_pair(tokenizer.encode(first), tokenizer.encode(second), max_seq_length, tokenizer)
-        for first, second in zip(firsts, seconds, strict=True)
-    ]
 
 
 def _truncated_lengths(count_a: int, count_b: int, room: int) -> tuple[int, int]:

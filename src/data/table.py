@@ -7,7 +7,7 @@ N tokens of all rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from src.data.manifest import Manifest
 from src.data.meta_data import MetaData, read_meta_data
 from src.data.record_checks import RaggedRows
 from src.data.record_reader import Expected, SourceReader
-from src.data.record_schema import IGNORED_LABEL, KINDS, RecordRow, gather_padded
+from src.data.record_schema import IGNORED_LABEL, KINDS, gather_padded
 from src.data.record_source import open_sources
 
 _LOG = logging.getLogger(__name__)
@@ -168,33 +168,6 @@ def read_table(
         label_ids=np.concatenate(labels) if labels else None,
         dropped_rows=dropped,
     )
-
-
-def iterate_rows(
-    path: Path | str, *, kind: str | None = None, meta_data_path: Path | None = None
-) -> Iterator[RecordRow]:
-    """Yield the checked rows of record files in order without holding them all, to show or copy them.
-
-    Rows have int32 token ids, int8 segment numbers and an ``int``, ``float``, int32 array or ``None`` as label.
-
-    Raises:
-        DataError: As ``read_table``.
-    """
-    for source in open_sources(path):
-        reader = SourceReader(source, _expected(kind, meta_data_path))
-        for part in reader.rows():
-            yield from _split_rows(part, reader.rules.kind)
-
-
-def _split_rows(part: RaggedRows, kind: str) -> Iterator[RecordRow]:
-    """Yield the rows of a part."""
-    ends = np.cumsum(part.lengths)
-    for index, (begin, end) in enumerate(zip(ends - part.lengths, ends, strict=True)):
-        label: int | float | np.ndarray | None = None
-        if part.label_ids is not None:
-            per_token = kind == "token_classification"
-            label = part.label_ids[begin:end] if per_token else part.label_ids[index].item()
-        yield RecordRow(part.token_ids[begin:end], part.segment_ids[begin:end], label)
 
 
 def _expected(

@@ -129,13 +129,6 @@ def regression_scores(outputs: np.ndarray) -> np.ndarray:
     return outputs.reshape(-1).astype(np.float64)
 
 
-def split_rows(flat: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """Cut a flat array [total tokens, ...] into rows of ``lengths`` int [rows]."""
-    if int(np.sum(lengths)) != len(flat):
-        raise DataError(f"{len(flat)} tokens for rows of {int(np.sum(lengths))} tokens together")
-    return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
-
-
 def word_ids_of_rows(
     outputs: Sequence[np.ndarray], labels: Sequence[np.ndarray], num_classes: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:

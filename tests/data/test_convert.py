@@ -9,7 +9,7 @@ import pytest
 from src.common.cli import run_command
 from src.common.errors import AlbertError, ConfigError, DataError, OutputError
 from src.data.convert_command import main
-from src.data.features import encode_texts
+from src.data.features import build_pair
 from src.data.manifest import read_manifest
 from src.data.table import FinetuneTable, read_table
 from src.data.tokenization import Tokenizer, load_tokenizer
@@ -278,7 +278,7 @@ def test_real_task_to_mindrecord(shared_data: Path, tmp_path: Path, task: str) -
     assert table.lengths.max() <= 64
     assert (tmp_path / f"{task.lower()}_dev.mindrecord").stat().st_size < 2_000_000
     if task == "CoLA":
-        (features,) = encode_texts(
-            load_tokenizer(spm_model_file=model), ["The sailors rode the breeze clear of the rocks."], None, 64
-        )
+        tokenizer = load_tokenizer(spm_model_file=model)
+        ids = tokenizer.encode("The sailors rode the breeze clear of the rocks.")
+        features = build_pair(ids, None, 64, tokenizer)
         assert table.token_ids[: table.offsets[1]].tolist() == features.input_ids

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.common.errors import DataError
-from src.data.features import Features, build_pair, encode_texts
+from src.data.features import Features, build_pair
 from src.data.tokenization import Tokenizer, load_tokenizer
 
 PAD, UNK, CLS, SEP, MASK, A, B, C = range(8)
@@ -66,17 +66,3 @@ def test_no_room_is_refused(tokenizer: Tokenizer) -> None:
         build_pair([A], None, 1, tokenizer)
     with pytest.raises(DataError, match="max_seq_length 2 leaves no room"):
         build_pair([A], [B], 2, tokenizer)
-
-
-def test_encode_texts(tokenizer: Tokenizer) -> None:
-    assert encode_texts(tokenizer, ["a b", "A x"], None, 8) == [
-        Features([CLS, A, B, SEP], [0] * 4),
-        Features([CLS, A, UNK, SEP], [0] * 4),
-    ]
-    assert encode_texts(tokenizer, ["a"], ["b c"], 8) == [Features([CLS, A, SEP, B, C, SEP], [0, 0, 0, 1, 1, 1])]
-    assert encode_texts(tokenizer, [], None, 8) == []
-
-
-def test_encode_texts_of_different_counts_is_refused(tokenizer: Tokenizer) -> None:
-    with pytest.raises(DataError, match="2 first texts and 1 second texts"):
-        encode_texts(tokenizer, ["a", "b"], ["c"], 8)

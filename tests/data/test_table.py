@@ -11,7 +11,7 @@ import pytest
 from src.common.errors import DataError
 from src.data.manifest import manifest_path
 from src.data.record_schema import RecordRow
-from src.data.table import iterate_rows, read_table
+from src.data.table import read_table
 from tests.data.record_samples import TOKENIZER, assert_rows_equal, flip, sample_rows, write_sample
 
 
@@ -198,16 +198,3 @@ def test_shards_are_read_in_order(tmp_path: Path) -> None:
     flip(tmp_path / "a.tfrecord-00002-of-00004", 60)
     with pytest.raises(DataError, match=r"00002-of-00004.*sha256"):
         read_table(tmp_path / "a.tfrecord")
-
-
-def test_rows_one_by_one(tmp_path: Path) -> None:
-    for kind in ("classification", "regression", "token_classification"):
-        rows = sample_rows(kind)
-        write_sample(tmp_path / f"{kind}.tfrecord", rows, kind)
-        found = list(iterate_rows(tmp_path / f"{kind}.tfrecord"))
-        assert [row.input_ids.tolist() for row in found] == [row.input_ids for row in rows]
-        assert [row.segment_ids.tolist() for row in found] == [row.segment_ids for row in rows]
-        if kind == "token_classification":
-            assert [row.label.tolist() for row in found] == [row.label for row in rows]
-        else:
-            assert [row.label for row in found] == pytest.approx([row.label for row in rows])

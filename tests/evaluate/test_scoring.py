@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.common.errors import ConfigError, DataError, TrainingError
-from src.evaluate.scoring import ScoreResult, evaluate_predictions, split_rows
+from src.evaluate.scoring import ScoreResult, evaluate_predictions
 from src.evaluate.task_metrics import metrics_for_task
 
 TWO = ("0", "1")
@@ -75,14 +75,6 @@ def test_token_rows_may_be_ragged_or_ids() -> None:
     ragged = evaluate_predictions("token_classification", ["f1", "accuracy"], [outputs[0], outputs[1][:4]], short, TAGS)
     ids = evaluate_predictions("token_classification", ["f1", "accuracy"], outputs.argmax(-1), labels, TAGS)
     assert padded.figures == ragged.figures == ids.figures
-
-
-def test_split_rows_of_a_flat_table() -> None:
-    rows = split_rows(np.arange(5), np.array([2, 0, 3]))
-    assert [row.tolist() for row in rows] == [[0, 1], [], [2, 3, 4]]
-    assert split_rows(np.zeros(0), np.zeros(0, int)) == []
-    with pytest.raises(DataError, match="5 tokens for rows of 4"):
-        split_rows(np.arange(5), np.array([1, 3]))
 
 
 def test_without_labels_there_is_no_metric() -> None:

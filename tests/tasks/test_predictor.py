@@ -11,7 +11,7 @@ from mindspore import Tensor
 
 from src.common.errors import CheckpointError, DataError
 from src.config.sections import NetworkConfig
-from src.data.features import encode_texts
+from src.data.features import build_pair
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.evaluate.predictions import softmax
 from src.model.heads import AlbertCLSModel, AlbertInference
@@ -67,7 +67,8 @@ def saved_network(outputs: int, path: Path) -> AlbertInference:
 
 def logits_of(network: AlbertInference, tokenizer: Tokenizer, pair: TextPair) -> np.ndarray:
     """Run one text alone, without padding."""
-    (features,) = encode_texts(tokenizer, [pair.text_a], None if pair.text_b is None else [pair.text_b], 8)
+    second = None if pair.text_b is None else tokenizer.encode(pair.text_b)
+    features = build_pair(tokenizer.encode(pair.text_a), second, 8, tokenizer)
     ids, segments = (Tensor([values], ms.int32) for values in (features.input_ids, features.segment_ids))
     return network(ids, Tensor(np.ones(ids.shape, np.int32)), segments).asnumpy()[0]
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fine-tune and evaluate on a classification, regression or token-classification task, on all Ascend devices of a rank table.
+# Fine-tune and evaluate on a classification, regression or token-classification task, on all Ascend devices of a rank
+# table.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"

@@ -1,3 +1,4 @@
 #!/usr/bin/env bash
 # Another name of run_standalone_pretrain_gpu.sh, under which it was documented too.
+set -euo pipefail
 exec bash "$(dirname "${BASH_SOURCE[0]}")/run_standalone_pretrain_gpu.sh" "$@"

@@ -50,6 +50,7 @@ _RUN_FILES: Mapping[str, tuple[str, ...]] = {
         r"predictions\.(jsonl|tsv|conll)",
         r"(CoLA|SST-2|MRPC|STS-B|QQP|MNLI-m|MNLI-mm|QNLI|RTE|WNLI|AX)\.tsv",
     ),
+    "predictions/*": (r"(predictions|nbest_predictions|null_odds|metrics|errors)\.json",),
     "assets": (r"task\.json", r".+\.model", r"vocab.*\.txt"),
 }
 # Left beside any file of a run that is killed in the middle of writing it.
@@ -106,11 +107,11 @@ def _check_use(path: Path, resume: bool, overwrite: bool) -> None:
 
 
 def _folders_of(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Yield the folders of a run that exist, with the patterns of the files that a run writes there."""
-    for name, patterns in _RUN_FILES.items():
-        folder = path / name
-        if folder.is_dir():
-            yield folder, patterns
+    """Yield the folders of a run that exist, inner ones first, with the patterns of the files that it writes there."""
+    for name, patterns in sorted(_RUN_FILES.items(), reverse=True):
+        for folder in sorted(path.glob(name)) if name else [path]:
+            if folder.is_dir():
+                yield folder, patterns
 
 
 def _remove_run_files(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from src.data.tfrecord import is_gzip_header
 
 _Kind = TypeVar("_Kind")
 _KIND_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FORM_FIX = "give a SQuAD file: data[].paragraphs[].context and .qas[] with id, question and answers"
 
 
@@ -67,6 +69,12 @@ class SquadFile:
     version: str
     contexts: tuple[str, ...]
     questions: tuple[SquadQuestion, ...]
+
+
+def version_of(data: SquadFile) -> str:
+    """Return ``2.0`` where the file says so or a question has no answer in its passage, else ``1.1``."""
+    says_two = data.version.lower().removeprefix("v").startswith("2")
+    return "2.0" if says_two or any(question.is_impossible for question in data.questions) else "1.1"
 
 
 def read_squad(path: Path) -> SquadFile:
@@ -159,6 +167,9 @@ class _Collector:
         # JSON's true is an int to Python, and never a number here.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self._error(f"{key} is {_name_of(value)}, not {_KIND_NAMES[kind]}", place, _FORM_FIX)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            what = f"{key} holds half of a character (a lone surrogate such as \\ud83d), which no file can hold"
+            raise self._error(what, place, "write the whole character, or remove it")
         return value
 
     def _error(self, what: str, place: str, fix: str) -> DataError:

@@ -20,7 +20,7 @@ import numpy as np
 
 from src.common.errors import DataError, OutputError
 from src.common.files import atomic_path
-from src.data.squad import SquadFile, read_squad
+from src.data.squad import SquadFile
 from src.data.squad_features import SquadFeatures, SquadSettings, build_features
 from src.data.tokenization import Tokenizer
 
@@ -40,31 +40,6 @@ _ARRAYS = tuple(field.name for field in dataclasses.fields(SquadFeatures) if fie
 Progress: TypeAlias = Callable[[int], None]
 
 
-def load_or_build_features(
-    json_path: Path,
-    tokenizer: Tokenizer,
-    settings: SquadSettings,
-    cache: Path | None = None,
-    progress: Progress = lambda questions: None,
-) -> tuple[SquadFile, SquadFeatures]:
-    """Read a SQuAD file for evaluation, and its features from the cache where that holds them.
-
-    Args:
-        json_path: The file.
-        tokenizer: What makes the token ids.
-        settings: How windows are cut.
-        cache: File of the features, or a folder for one that is named by its key. ``None`` keeps none.
-        progress: Told how many more questions are done, while features are made.
-
-    Raises:
-        DataError: The json is wrong, or the file given as cache is none.
-        ConfigError: The settings leave no room for a passage.
-        OutputError: The cache cannot be written.
-    """
-    data = read_squad(json_path)
-    return data, features_of(data, tokenizer, settings, cache, progress)
-
-
 def features_of(
     data: SquadFile,
     tokenizer: Tokenizer,
@@ -72,7 +47,20 @@ def features_of(
     cache: Path | None = None,
     progress: Progress = lambda questions: None,
 ) -> SquadFeatures:
-    """Return the evaluation features of a file that has been read; see ``load_or_build_features``."""
+    """Return the evaluation features of a file, from the cache where that holds them.
+
+    Args:
+        data: The questions.
+        tokenizer: What makes the token ids.
+        settings: How windows are cut.
+        cache: File of the features, or a folder for one that is named by its key. ``None`` keeps none.
+        progress: Called with the number of further questions that are done.
+
+    Raises:
+        DataError: The file given as cache is none.
+        ConfigError: The settings leave no room for a passage.
+        OutputError: The cache cannot be written.
+    """
     key = cache_key(data, tokenizer, settings)
     place = None if cache is None else cache_place(cache, key)
     if place is not None:

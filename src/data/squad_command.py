@@ -13,10 +13,9 @@ from src.common.log import setup_logging
 from src.data.convert_plan import RECORD_SUFFIXES, format_of, refuse_existing
 from src.data.convert_report import finished_line, progress
 from src.data.manifest import skipped_path
-from src.data.squad import SquadFile, read_squad
+from src.data.squad import SquadFile, read_squad, version_of
 from src.data.squad_cache import cache_key, cache_place, check_cache, features_of
 from src.data.squad_features import SquadFeatures, SquadSettings, build_features
-from src.data.squad_manifest import version_of
 from src.data.squad_options import parse_options
 from src.data.squad_records import write_squad_records
 from src.data.squad_report import SquadResult, summary_lines
@@ -67,10 +66,13 @@ def _convert(options: argparse.Namespace) -> None:
     if records is not None:
         refuse_existing([records], file_format, max(options.shard_num, 1), None, options.overwrite)
     results = []
-    if train is not None and records is not None:
-        results.append(_make_records(records, file_format, train, tokenizer, settings, options))
+    started = time.monotonic()
+    # Made before anything is written: their making finds what is wrong.
+    features = None if train is None else _training_features(train, tokenizer, settings)
     if evaluation is not None and cache is not None:
         results.append(_make_cache(cache, evaluation, tokenizer, settings))
+    if train is not None and records is not None and features is not None:
+        results.insert(0, _write_records(records, file_format, train, features, tokenizer, started, options))
     print("\n".join(summary_lines(results)))
 
 
@@ -106,16 +108,15 @@ def _in_folder(options: argparse.Namespace, name: str) -> Path:
     return Path(options.output_dir) / name
 
 
-def _make_records(
+def _write_records(
     path: Path,
     file_format: str,
     data: SquadFile,
+    features: SquadFeatures,
     tokenizer: Tokenizer,
-    settings: SquadSettings,
+    started: float,
     options: argparse.Namespace,
 ) -> SquadResult:
-    started = time.monotonic()
-    features = _training_features(data, tokenizer, settings)
     if features.rows >= _MANY_ROWS:
         print(f"writing {path}: {features.rows} windows", file=sys.stderr, flush=True)
     manifest = write_squad_records(

@@ -9,10 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src.common.errors import DataError
 from src.data.manifest import Manifest
-from src.data.squad import SquadFile
+from src.data.squad import SquadFile, version_of
 from src.data.squad_features import SquadFeatures
-
-_KNOWN_VERSIONS = ("1.1", "2.0")
 
 
 class _Part(BaseModel):
@@ -55,14 +53,6 @@ class SquadInfo(_Part):
     cut_answers: int = Field(ge=0)
     windows: int = Field(ge=1)
     impossible_windows: int = Field(ge=0)
-
-
-def version_of(data: SquadFile) -> str:
-    """Return ``1.1`` or ``2.0``: what the file says of itself, else whether it has questions without answer."""
-    told = data.version.lower().removeprefix("v")
-    if told in _KNOWN_VERSIONS:
-        return told
-    return "2.0" if any(question.is_impossible for question in data.questions) else "1.1"
 
 
 def describe_features(data: SquadFile, features: SquadFeatures) -> SquadInfo:

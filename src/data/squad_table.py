@@ -32,6 +32,7 @@ from src.data.record_schema import (
     schema_of,
 )
 from src.data.record_source import RecordSource, open_sources
+from src.data.squad import SquadFile
 from src.data.squad_features import SquadFeatures
 from src.data.squad_manifest import info_of
 from src.data.squad_record_checks import PARAGRAPH_MASK, SquadRows, check_squad_rows, squad_rules
@@ -125,21 +126,21 @@ class SquadTable:
         return np.array([sum(float(batch[ROW_WEIGHT].sum()) for batch in batches)], np.float32)
 
 
-def table_of_features(features: SquadFeatures, source: Path) -> SquadTable:
+def table_of_features(features: SquadFeatures, data: SquadFile) -> SquadTable:
     """Return the table of features that were made in this process or kept in a cache.
 
     Args:
         features: The windows; rows of the table are in their order.
-        source: The json file, for messages.
+        data: The questions that they were made of.
     """
     lengths = features.lengths
     within = np.arange(len(features.token_ids)) - np.repeat(features.offsets[:-1], lengths)
 
     def place_of(row: int) -> str:
-        return f"{source}: question {features.question[row]}, window {features.window[row]}"
+        return f"{data.source}: question {data.questions[features.question[row]].id}, window {features.window[row]}"
 
     return SquadTable(
-        source=source,
+        source=data.source,
         manifest=None,
         max_seq_length=features.settings.max_seq_length,
         token_ids=features.token_ids,

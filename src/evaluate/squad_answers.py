@@ -146,17 +146,19 @@ def _ranked_spans(features: SquadFeatures, scores: WindowScores, rows: np.ndarra
     begin = features.doc_begin[rows].astype(np.int64)[:, None, None]
     length = features.doc_length[rows].astype(np.int64)[:, None, None]
     start = scores.start_index[rows].astype(np.int64)[:, :, None] - begin
+    # Ends that all starts share are looked at for each of them.
     end = scores.end_index[rows].astype(np.int64) - begin
     allowed = (start >= 0) & (end >= start) & (end < length) & (end - start < max_answer_length)
     # Row-major order: by window, then start rank, then end rank, as the loops of the reference.
     window, start_rank, end_rank = np.nonzero(allowed)
-    start, end = start[window, start_rank, 0], end[window, start_rank, end_rank]
+    own = start_rank if end.shape[1] > 1 else np.zeros_like(start_rank)
+    start, end = start[window, start_rank, 0], end[window, own, end_rank]
     widest = features.max_context[features.doc_offsets[rows[window]] + start]
-    window, start_rank, end_rank, start, end = (x[widest] for x in (window, start_rank, end_rank, start, end))
+    window, start_rank, end_rank, own, start, end = (x[widest] for x in (window, start_rank, end_rank, own, start, end))
     row = rows[window]
     # The sum is taken in double precision, as in the reference: in single precision more sums would be equal.
     start_score = scores.start_score[row, start_rank].astype(np.float64)
-    end_score = scores.end_score[row, start_rank, end_rank].astype(np.float64)
+    end_score = scores.end_score[row, own, end_rank].astype(np.float64)
     order = np.lexsort((-(start_score + end_score), features.question[row]))
     row, start, end = row[order], start[order], end[order]
     token = features.context_offsets[features.context[row]] + features.first_token[row]
@@ -181,7 +183,9 @@ def _answers_of_block(
     bounds = np.searchsorted(spans.question, np.arange(numbers.start, numbers.stop + 1)).tolist()
     for place, number in enumerate(numbers):
         question = data.questions[number]
-        null_score = float(nulls[place].min()) if len(nulls[place]) else 0.0
+        # Windows that no score was made for have an infinite one.
+        least = float(nulls[place].min(initial=np.inf))
+        null_score = least if least < np.inf else 0.0
         window = slice(bounds[place], bounds[place + 1])
         found = _distinct(data.contexts[question.context], spans, window, n_best_size, rule is not AnswerRule.V2_NULL)
         if rule is AnswerRule.V2_NULL:

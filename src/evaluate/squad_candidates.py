@@ -1,11 +1,12 @@
 """Candidate answers of each window: the best starts and, for each start, the best ends, from either head's outputs.
 
-Legend: F windows, T tokens of a window, S starts, E ends for each start.
+Legend: F windows, T tokens of a window, S starts, E ends for each start, G lists of ends: 1 where all starts share one
+(the two-logit head), else S.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +28,8 @@ class WindowScores:
     Attributes:
         start_index: int32 [F, S].
         start_score: float32 [F, S], logits or log-probabilities.
-        end_index: int32 [F, S, E].
-        end_score: float32 [F, S, E].
+        end_index: int32 [F, G, E].
+        end_score: float32 [F, G, E].
         null_score: float32 [F], how much speaks for "no answer": the sum of both logits of [CLS] of the two-logit
             head, the answerability logit of the beam head.
     """
@@ -40,12 +41,12 @@ class WindowScores:
     null_score: np.ndarray
 
     def packed(self) -> np.ndarray:
-        """Return everything as float32 [F, 2S + 2SE + 1]: one array that processes can exchange.
+        """Return everything as float32 [F, 2S + 2GE + 1]: one array that processes can exchange.
 
         Positions are exact: float32 holds every integer up to 2^24.
         """
-        rows, starts, ends = self.end_index.shape
-        flat = (rows, starts * ends)
+        rows, lists, ends = self.end_index.shape
+        flat = (rows, lists * ends)
         parts = [
             self.start_index,
             self.end_index.reshape(flat),
@@ -56,22 +57,23 @@ class WindowScores:
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     @classmethod
-    def unpack(cls, packed: np.ndarray, starts: int, ends: int) -> WindowScores:
+    def unpack(cls, packed: np.ndarray, starts: int, lists: int, ends: int) -> WindowScores:
         """Return the inverse of ``packed``.
 
         Args:
-            packed: float32 [F, 2S + 2SE + 1].
+            packed: float32 [F, 2S + 2GE + 1].
             starts: S.
+            lists: G.
             ends: E.
 
         Raises:
             DataError: The array has another width.
         """
-        size = starts * (1 + ends)
+        size = starts + lists * ends
         if packed.ndim != 2 or packed.shape[1] != 2 * size + 1:
-            raise DataError(f"scores of shape {packed.shape} do not hold {starts} starts with {ends} ends each")
+            raise DataError(f"scores of shape {packed.shape} do not hold {starts} starts and {lists} x {ends} ends")
         index, score = packed[:, :size].astype(np.int32), packed[:, size:-1].astype(np.float32)
-        shape = (len(packed), starts, ends)
+        shape = (len(packed), lists, ends)
         return cls(
             index[:, :starts],
             score[:, :starts],
@@ -81,7 +83,11 @@ class WindowScores:
         )
 
 
-def _usable(name: str, values: np.ndarray, first_row: int = 0) -> np.ndarray:
+def _window(row: int) -> str:
+    return f"window {row}"
+
+
+def _usable(name: str, values: np.ndarray, place_of: Callable[[int], str], first_row: int = 0) -> np.ndarray:
     """Return scores as float32 [rows, ...], not below ``LOWEST_SCORE``; refuse NaN and +infinity.
 
     Raises:
@@ -91,17 +97,20 @@ def _usable(name: str, values: np.ndarray, first_row: int = 0) -> np.ndarray:
     if bad.any():
         row = first_row + int(np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))[0])
         fix = "the weights have diverged: take an earlier checkpoint, lower the learning rate"
-        raise TrainingError(f"the network's {name} are not finite", f"window {row}", fix)
+        raise TrainingError(f"the network's {name} are not finite", place_of(row), fix)
     return np.maximum(values, LOWEST_SCORE, dtype=np.float32)
 
 
-def top_candidates(logits: Sequence[np.ndarray], n_best_size: int) -> WindowScores:
+def top_candidates(
+    logits: Sequence[np.ndarray], n_best_size: int, place_of: Callable[[int], str] = _window
+) -> WindowScores:
     """Return the candidates of the two-logit head: the top starts and, the same for every start, the top ends.
 
     Args:
         logits: Per window float [T, 2], start and end logits; T may differ between windows.
         n_best_size: S and E. Equal logits are ordered by position; windows with fewer positions get places that are no
             candidates.
+        place_of: Names a window, by its number in ``logits``, in messages.
 
     Raises:
         DataError: Logits have another shape, or the size is below 1.
@@ -114,15 +123,13 @@ def top_candidates(logits: Sequence[np.ndarray], n_best_size: int) -> WindowScor
     null_score = np.zeros(len(logits), np.float32)
     for row, values in enumerate(logits):
         if values.ndim != 2 or values.shape[1] != 2 or not len(values):
-            raise DataError(f"logits of shape {values.shape} are no start and end logits", f"window {row}")
-        usable = _usable("logits", values[None], row)[0]
+            raise DataError(f"logits of shape {values.shape} are no start and end logits", place_of(row))
+        usable = _usable("logits", values[None], place_of, row)[0]
         best = np.argsort(-usable, axis=0, kind="stable")[:n_best_size]
         index[row, : len(best)] = best
         score[row, : len(best)] = np.take_along_axis(usable, best, axis=0)
         null_score[row] = usable[0, 0] + usable[0, 1]
-    shape = (len(logits), n_best_size, n_best_size)
-    ends = [np.broadcast_to(array[:, None, :, 1], shape) for array in (index, score)]
-    return WindowScores(index[:, :, 0], score[:, :, 0], ends[0], ends[1], null_score)
+    return WindowScores(index[:, :, 0], score[:, :, 0], index[:, None, :, 1], score[:, None, :, 1], null_score)
 
 
 def beam_candidates(
@@ -131,6 +138,7 @@ def beam_candidates(
     end_score: np.ndarray,
     end_index: np.ndarray,
     null_score: np.ndarray,
+    place_of: Callable[[int], str] = _window,
 ) -> WindowScores:
     """Return the candidates that the beam head has chosen itself.
 
@@ -140,6 +148,7 @@ def beam_candidates(
         end_score: Log-probabilities float [F, S * E]: the top ends of the first start, then those of the second, ...
         end_index: Their positions int [F, S * E].
         null_score: Answerability logits float [F]; above 0 means "no answer".
+        place_of: Names a window, by its row, in messages.
 
     Raises:
         DataError: Shapes do not fit each other.
@@ -153,8 +162,8 @@ def beam_candidates(
     shape = (rows, starts, end_score.shape[1] // starts)
     return WindowScores(
         start_index.astype(np.int32),
-        _usable("start scores", start_score),
+        _usable("start scores", start_score, place_of),
         end_index.astype(np.int32).reshape(shape),
-        _usable("end scores", end_score).reshape(shape),
-        _usable("answerability logits", null_score),
+        _usable("end scores", end_score, place_of).reshape(shape),
+        _usable("answerability logits", null_score, place_of),
     )

@@ -30,7 +30,8 @@ def write_answers(
 ) -> list[Path]:
     """Write ``predictions.json``, ``nbest_predictions.json``, by v2.0 ``null_odds.json``, and ``metrics.json``.
 
-    Each file is written as a whole, with the questions in the order of the data.
+    Each file is written as a whole, with the questions in the order of the data. Of these files, and ``errors.json``,
+    those of an earlier evaluation that are not written anew are removed.
 
     Args:
         directory: Where to; made when missing.
@@ -51,6 +52,10 @@ def write_answers(
         contents[METRICS_NAME] = dict(metrics)
     for name, content in contents.items():
         write_json_atomic(directory / name, content)
+    for name in (NULL_ODDS_NAME, METRICS_NAME, ERRORS_NAME):
+        # What an earlier evaluation left would belong to other answers.
+        if name not in contents:
+            (directory / name).unlink(missing_ok=True)
     return [directory / name for name in contents]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from src.common.arguments import OneLineParser
 from src.common.errors import ConfigError, DataError, OutputError
 from src.common.files import write_json_atomic
-from src.data.squad import SquadFile, read_squad
+from src.data.squad import SquadFile, read_squad, version_of
 from src.evaluate.squad_metrics import (
     QuestionScores,
     best_figures,
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     """
     options = parse_options(argv)
     data = read_squad(options.data)
-    version_2 = _is_version_2(data) if options.squad_version == "auto" else options.squad_version == "2.0"
+    version_2 = (version_of(data) if options.squad_version == "auto" else options.squad_version) == "2.0"
     if options.na_prob_file is not None and not version_2:
         raise ConfigError("v1.1 has no questions without an answer", "--na_prob_file", "leave it out")
     predictions = read_predictions(options.predictions)
@@ -105,11 +105,6 @@ def _check_options(options: argparse.Namespace) -> None:
     inputs = [path.resolve() for path in (options.data, options.predictions, options.na_prob_file) if path is not None]
     if options.output is not None and options.output.resolve() in inputs:
         raise OutputError("the file is an input, too", str(options.output), "choose another --output")
-
-
-def _is_version_2(data: SquadFile) -> bool:
-    """Tell by what the file says of itself, and where it says nothing useful, by its questions."""
-    return data.version.lower().removeprefix("v").startswith("2") or any(row.is_impossible for row in data.questions)
 
 
 def _check_ids(data: SquadFile, predictions: Mapping[str, str], options: argparse.Namespace) -> int:

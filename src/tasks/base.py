@@ -70,6 +70,10 @@ class Task(ABC):
         """Return what decides which rows a step sees, as plain JSON: it must not change when a run is resumed."""
         return {}
 
+    def scored_identity(self) -> dict[str, Any]:
+        """Return what decides the rows of evaluation and prediction, as plain JSON; equal in all processes."""
+        return {}
+
     def place_of(self, row: int) -> str:
         """Return where a row of the training data comes from, for messages."""
         return f"row {row}"
@@ -86,7 +90,7 @@ class Task(ABC):
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
         """Score ``inference`` on the evaluation data; every process must call it.
 
-        ``max_batches`` over 0 looks at that many batches only.
+        ``max_batches`` over 0 looks at that many batches of each process only.
         """
 
     @abstractmethod

@@ -38,6 +38,11 @@ def _joined(rows: Sequence[np.ndarray] | np.ndarray, sentences: list[list[int]])
     return [np.concatenate([rows[place] for place in places]) for places in sentences]
 
 
+def _identity_of(table: FinetuneTable) -> dict[str, Any]:
+    """Return rows and checksums of a table; only the rows of files of other programs."""
+    return {"rows": table.rows, "sha256": [file.sha256 for file in table.manifest.files] if table.manifest else []}
+
+
 class ClassifierTask(Task):
     """What ``run_classifier.py`` trains and evaluates.
 
@@ -123,7 +128,16 @@ class ClassifierTask(Task):
             "train_data_shuffle": config.train_data_shuffle,
             "seed": config.seed,
             "train_rows": table.rows,
-            "train_sha256": [file.sha256 for file in table.manifest.files] if table.manifest else [],
+            "train_sha256": _identity_of(table)["sha256"],
+        }
+
+    def scored_identity(self) -> dict[str, Any]:
+        """Return batches and rows of the evaluation and test data."""
+        tables = {"eval": self.data.evaluation, "test": self.data.test}
+        return {
+            "eval_batch_size": self._config.eval_batch_size,
+            "bucket_list": list(self._buckets),
+            **{name: _identity_of(table) for name, table in tables.items() if table is not None},
         }
 
     def place_of(self, row: int) -> str:
@@ -212,7 +226,7 @@ class ClassifierTask(Task):
     def _run(self, inference: nn.Cell, table: FinetuneTable, title: str, max_batches: int = 0) -> Outputs:
         size = self._config.eval_batch_size
         shuffle_seed = self._config.seed if self._config.eval_data_shuffle else None
-        plan = evaluation_plan(table, size, self._buckets, max_batches, shuffle_seed)
+        plan = evaluation_plan(table, size, self._buckets, max_batches * self._group.size, shuffle_seed)
         return run_with_progress(inference, table, plan, size, title, self._group)
 
     def _train_table(self) -> FinetuneTable:

@@ -53,7 +53,8 @@ def run_task(make_task: Callable[[ProcessGroup], Task], loaded: LoadedConfig[Any
     if values.run_plan().train:
         return _train(task, loaded, group)
     checkpoint = Path(values.run_plan().scored_weights)
-    directory = results_directory(loaded, checkpoint)
+    directory = results_directory(loaded, checkpoint) if group.is_main else None
+    _check_same(task.scored_identity(), "evaluation data", group)
     networks = task.build_networks()
     logger.info("%s", load_weights(networks.inference, checkpoint, what="all").summary())
     finish(task, networks.inference, values.run_plan(), directory)
@@ -114,7 +115,8 @@ def _train(task: Task, loaded: LoadedConfig[Any], group: ProcessGroup) -> int:
     with contextlib.ExitStack() as stack:
         home = RunHome.claim(task.checkpoint_prefix, loaded, stack) if group.is_main else None
         step = int(from_main(group, home.step if home else 0))
-        _check_same_data(task, group)
+        _check_same(task.data_identity(), "training data", group)
+        _check_same(task.scored_identity(), "evaluation data", group)
         setup = build_training(task, loaded, step, group)
         whole = setup.sliced.blank()
         if home:
@@ -156,14 +158,14 @@ def _fit(task: Task, setup: TrainingSetup, home: RunHome | None, group: ProcessG
     return stopped_by
 
 
-def _check_same_data(task: Task, group: ProcessGroup) -> None:
-    """Raise ``DataError`` where a process reads other training data than the main one, in every process."""
-    text = json.dumps(task.data_identity(), sort_keys=True)
+def _check_same(identity: dict[str, Any], what: str, group: ProcessGroup) -> None:
+    """Raise ``DataError`` where a process reads other data than the main one, in every process."""
+    text = json.dumps(identity, sort_keys=True)
     digests = gather(group, [zlib.crc32(text.encode())])[:, 0]
     different = [rank for rank in range(group.size) if digests[rank] != digests[0]]
     if different:
         raise DataError(
-            f"rank {', '.join(map(str, different))} reads other training data or settings than rank 0",
+            f"rank {', '.join(map(str, different))} reads other {what} or settings than rank 0",
             f"rank {group.rank}: {text[:_SHOWN_CHARACTERS]}",
             "give every machine the same files and the same configuration",
         )

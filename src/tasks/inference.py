@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from mindspore import nn
@@ -87,12 +88,17 @@ def evaluation_plan(
     return plan[:max_batches] if max_batches else plan
 
 
-def rows_of_output(outputs: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+Condense: TypeAlias = Callable[[Sequence[np.ndarray], np.ndarray, np.ndarray], list[np.ndarray]]
+"""Makes of the arrays of a batch one float32 array a row, given the numbers and the lengths of its rows."""
+
+
+def rows_of_output(outputs: Sequence[np.ndarray], rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     """Return the network's only output row by row: [C] of a sequence head, [T, C] without padding of a token head.
 
     Args:
         outputs: float32 [B, C] or [B, T, C].
-        lengths: Tokens of each row that counts, int32 [rows]; the fillers behind them are dropped.
+        rows: Numbers of the rows that count, int64 [rows].
+        lengths: Tokens of each of them, int32 [rows]; the fillers behind them are dropped.
     """
     (result,) = outputs
     # A view would keep the outputs of the whole batch, padding included.
@@ -109,7 +115,7 @@ def run_inference(
     on_batch: Callable[[int], None] | None = None,
     *,
     group: ProcessGroup = ONE_PROCESS,
-    condense: Callable[[Sequence[np.ndarray], np.ndarray], list[np.ndarray]] = rows_of_output,
+    condense: Condense = rows_of_output,
 ) -> Outputs:
     """Run ``network`` over the planned batches; several processes share them, and each gets all outputs.
 
@@ -120,8 +126,7 @@ def run_inference(
         batch_size: B of every batch.
         on_batch: Called with the number of this process's rows done after every batch.
         group: The processes; all of them must call.
-        condense: Makes of the arrays of a batch and the lengths of its rows one float32 array a row. Arrays of
-            different rows may differ in their first dimension only.
+        condense: See ``Condense``. Arrays of different rows may differ in their first dimension only.
     """
     network.set_train(False)
     values: list[np.ndarray] = []
@@ -132,7 +137,7 @@ def run_inference(
             alive()
             result = network(*tensors)
             outputs = [item.asnumpy() for item in (result if isinstance(result, tuple) else (result,))]
-            values += condense(outputs, table.lengths[micro.indices])
+            values += condense(outputs, micro.indices, table.lengths[micro.indices])
             if on_batch is not None:
                 on_batch(len(values))
     together = gather_arrays(group, values)
@@ -148,7 +153,7 @@ def run_with_progress(
     batch_size: int,
     title: str,
     group: ProcessGroup,
-    condense: Callable[[Sequence[np.ndarray], np.ndarray], list[np.ndarray]] = rows_of_output,
+    condense: Condense = rows_of_output,
 ) -> Outputs:
     """Call ``run_inference`` with a line of progress under the name ``title``."""
     rows = sum(len(micro.indices) for micro in plan[group.rank :: group.size])

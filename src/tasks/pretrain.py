@@ -124,6 +124,15 @@ class PretrainTask(Task):
             "records": self._train_table().identity(),
         }
 
+    def scored_identity(self) -> dict[str, Any]:
+        """Return batches and records of the evaluation."""
+        config = self._config
+        return {
+            "eval_batch_size": config.eval_batch_size or config.effective_batch_size(),
+            "bucket_list": list(self._buckets),
+            "records": self._evaluation.identity() if self._evaluation else None,
+        }
+
     def place_of(self, row: int) -> str:
         """Return file and record of a row of the training data."""
         return self._train_table().place_of(row)

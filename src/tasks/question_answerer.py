@@ -85,7 +85,7 @@ class QuestionAnswerer:
         settings = replace(self._settings, n_best_size=max(self._settings.n_best_size, top_n))
         cut = SquadSettings(description.length, settings.max_query_length, settings.doc_stride)
         features = build_features(data, self._tokenizer, cut, training=False)
-        table = table_of_features(features, data.source)
+        table = table_of_features(features, data)
         plan = evaluation_plan(table, batch_size, description.buckets)
         # A power of two, for the network is compiled once for each shape.
         size = min(batch_size, 1 << (max(len(micro.indices) for micro in plan) - 1).bit_length())

@@ -7,6 +7,7 @@ from typing import Any
 
 from mindspore import nn
 
+from src.common.errors import CheckpointError, ConfigError
 from src.config.load import LoadedConfig
 from src.config.sections import NetworkConfig
 from src.config.squad import SquadConfig
@@ -18,11 +19,19 @@ from src.evaluate.squad_files import write_answers
 from src.model.heads import AlbertInference
 from src.model.squad_losses import AlbertSquad
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
-from src.tasks.assets import SQUAD, AnswerSettings, TaskDescription, check_trained_task, save_assets
+from src.tasks.assets import (
+    SQUAD,
+    TASK_FILE,
+    AnswerSettings,
+    TaskDescription,
+    check_trained_task,
+    read_task_description,
+    save_assets,
+)
 from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
 from src.tasks.feed import TrainFeed, feed_from
 from src.tasks.inference import evaluation_plan
-from src.tasks.squad_answering import run_answers, score_answers, squad_model
+from src.tasks.squad_answering import BEAM, run_answers, score_answers, squad_model
 from src.tasks.squad_data import QuestionSet, SquadData, load_squad_data
 
 
@@ -39,6 +48,15 @@ def answer_settings(config: SquadConfig) -> AnswerSettings:
         end_n_top=config.end_n_top,
         n_best_size=config.n_best_size,
     )
+
+
+def _check_beam(settings: AnswerSettings, shortest: int) -> None:
+    """Refuse a beam that is wider than the shortest window (in tokens): the network could not be built."""
+    for key in ("start_n_top", "end_n_top"):
+        if settings.head == BEAM and getattr(settings, key) > shortest:
+            what = f"{getattr(settings, key)} places are looked for among the {shortest} of the shortest length"
+            fix = f"lower {key} to {shortest} or less, or leave shorter lengths out of bucket_list"
+            raise ConfigError(what, key, fix)
 
 
 class SquadTask(Task):
@@ -63,23 +81,29 @@ class SquadTask(Task):
         self._network = loaded.network()
         self._group = group
         self._settings = answer_settings(config)
+        self._buckets = resolve_buckets(config.bucket_list, self._network.seq_length)
+        _check_beam(self._settings, self._buckets[0])
         # A dry run writes nothing, and of several processes only the main one does.
         keep = group.is_main and not loaded.dry_run
         self.data: SquadData = load_squad_data(config, self._network, keep_features=keep)
-        self._buckets = resolve_buckets(config.bucket_list, self._network.seq_length)
         self._geometry = BatchGeometry(
             config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
         )
         self._check_trained_task(loaded)
 
     def _check_trained_task(self, loaded: LoadedConfig[SquadConfig]) -> None:
-        """Make sure that the data are those of the run that is gone on with or whose checkpoint is evaluated."""
+        """Make sure that data and head are those of the run that is gone on with or whose checkpoint is evaluated."""
         run = Path(self._config.load_finetune_checkpoint_path).resolve().parent.parent
         if self._config.do_train:
             if not self._config.resume:
                 return
             run = loaded.run_directory()
-        check_trained_task(run / "assets", SQUAD, None, self.data.tokenizer_sha256)
+        assets = run / "assets"
+        check_trained_task(assets, SQUAD, None, self.data.tokenizer_sha256)
+        trained = read_task_description(assets).answers if (assets / TASK_FILE).is_file() else None
+        if trained is not None and trained.head != self._settings.head:
+            what = f"the run was trained with squad_head {trained.head}, not {self._settings.head}"
+            raise CheckpointError(what, str(run), f"set squad_head to {trained.head}, or name another run")
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from src.model.squad_beam import AlbertSquadBeamModel
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.assets import AnswerSettings
 from src.tasks.base import Score
-from src.tasks.inference import run_with_progress
+from src.tasks.inference import Condense, run_with_progress
 from src.tasks.squad_data import QuestionSet
 
 BEAM = "beam"
@@ -63,15 +63,20 @@ def run_answers(
         group: The processes; all of them must call.
     """
     n_best_size = settings.n_best_size
-    starts, ends = (settings.start_n_top, settings.end_n_top) if settings.head == BEAM else (n_best_size, n_best_size)
-    condense = _beam_rows if settings.head == BEAM else _span_rows(n_best_size)
+    starts, lists, ends = n_best_size, 1, n_best_size
+    condense = _span_rows(questions, n_best_size)
+    if settings.head == BEAM:
+        starts, lists, ends = settings.start_n_top, settings.start_n_top, settings.end_n_top
+        condense = _beam_rows(questions)
     outputs = run_with_progress(inference, questions.table, plan, batch_size, title, group, condense)
-    packed = np.zeros((questions.features.rows, 2 * starts * (1 + ends) + 1), np.float32)
+    packed = np.zeros((questions.features.rows, 2 * (starts + lists * ends) + 1), np.float32)
+    # Windows that were not run say nothing about "no answer".
+    packed[:, -1] = np.inf
     packed[outputs.rows] = np.stack(outputs.values)
     return answer_questions(
         questions.data,
         questions.features,
-        WindowScores.unpack(packed, starts, ends),
+        WindowScores.unpack(packed, starts, lists, ends),
         rule=answer_rule(settings),
         n_best_size=n_best_size,
         max_answer_length=settings.max_answer_length,
@@ -93,18 +98,32 @@ def score_answers(questions: QuestionSet, answers: list[QuestionAnswers], settin
     return Score("f1", result.figures["f1"], result.figures, result.report, result.lines, write_files)
 
 
-def _span_rows(n_best_size: int) -> Callable[[Sequence[np.ndarray], np.ndarray], list[np.ndarray]]:
+def _span_rows(questions: QuestionSet, n_best_size: int) -> Condense:
     """Return what makes packed candidates of the logits [B, T, 2] of a batch."""
 
-    def condense(outputs: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    def condense(outputs: Sequence[np.ndarray], rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         (logits_BT2,) = outputs
-        windows = [logits_BT2[row, :length] for row, length in enumerate(lengths)]
-        return list(top_candidates(windows, n_best_size).packed())
+        windows = [logits_BT2[place, :length] for place, length in enumerate(lengths)]
+        return list(
+            top_candidates(windows, n_best_size, lambda place: questions.table.place_of(int(rows[place]))).packed()
+        )
 
     return condense
 
 
-def _beam_rows(outputs: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
-    """Make packed candidates of what ``AlbertSquadBeamModel`` returns for a batch."""
-    start_score, start_index, end_score, end_index, null_score = (item[: len(lengths)] for item in outputs)
-    return list(beam_candidates(start_score, start_index, end_score, end_index, null_score).packed())
+def _beam_rows(questions: QuestionSet) -> Condense:
+    """Return what makes packed candidates of what ``AlbertSquadBeamModel`` returns for a batch."""
+
+    def condense(outputs: Sequence[np.ndarray], rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        start_score, start_index, end_score, end_index, null_score = (item[: len(lengths)] for item in outputs)
+        scores = beam_candidates(
+            start_score,
+            start_index,
+            end_score,
+            end_index,
+            null_score,
+            lambda place: questions.table.place_of(int(rows[place])),
+        )
+        return list(scores.packed())
+
+    return condense

@@ -117,6 +117,9 @@ def _check_two_files(evaluation: Path, test: Path, cache: str) -> None:
 def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
     """Read the training records and compare their making with the configuration."""
     path = config.train_data_file_path
+    if path.endswith((".json", ".json.gz")):
+        fix = f"convert it: python create_squad_data.py --train_file {path} ..."
+        raise DataError("training takes record files, and this is a json file", path, fix)
     table = read_squad_table(path, vocab_size=network.vocab_size, max_length=network.seq_length)
     if table.manifest is None:
         return table
@@ -128,8 +131,11 @@ def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
             info.version,
             str(config.version_2_with_negative).lower(),
         )
-    for key in ("max_query_length", "doc_stride"):
-        made, evaluated = getattr(info, key), getattr(config, key)
+    for key, made, evaluated in (
+        ("max_seq_length", table.max_seq_length, network.seq_length),
+        ("max_query_length", info.max_query_length, config.max_query_length),
+        ("doc_stride", info.doc_stride, config.doc_stride),
+    ):
         if made != evaluated and (config.do_eval or config.do_predict):
             logger.warning("%s was made with %s %d, questions are answered with %d", path, key, made, evaluated)
     return table
@@ -155,7 +161,7 @@ def read_questions(
         scored: Whether the answers to the questions are needed.
 
     Raises:
-        ConfigError: There is no tokenizer, or questions without answer are not expected.
+        ConfigError: There is no tokenizer, questions without answer are not expected, or one fills the network.
         DataError: The file is wrong, or its vocabulary is larger than the network's.
     """
     if tokenizer is None:
@@ -170,8 +176,13 @@ def read_questions(
     if scored:
         _check_answers(data, config.version_2_with_negative)
     settings = SquadSettings(network.seq_length, config.max_query_length, config.doc_stride)
-    features = features_of(data, tokenizer, settings, cache)
-    return QuestionSet(data, features, table_of_features(features, data.source))
+    try:
+        features = features_of(data, tokenizer, settings, cache)
+    except ConfigError as error:
+        # The converter's option has another name.
+        fix = error.fix.replace("max_seq_length", "albert_net_cfg.seq_length")
+        raise ConfigError(error.what.replace("max_seq_length", "seq_length"), error.where, fix) from error
+    return QuestionSet(data, features, table_of_features(features, data))
 
 
 def _check_answers(data: SquadFile, version_2: bool) -> None:

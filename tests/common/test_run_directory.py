@@ -78,11 +78,15 @@ def test_overwrite_removes_the_files_of_a_run_and_nothing_else(tmp_path: Path) -
     finished_run(path)
     mine = {
         "notes.txt", "my_config.yaml", "config.yaml.bak", "checkpoints/README.md", "checkpoints/mine.ckpt",
-        "predictions/mine.tsv", "assets/notes.txt", "other/config.yaml", "other/classifier-best.ckpt",
+        "predictions/mine.tsv", "predictions/mine/predictions.json.bak", "assets/notes.txt",
+        "other/config.yaml", "other/classifier-best.ckpt",
     }  # fmt: skip
     for name in mine:
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text("mine")
+    (path / "predictions" / "dev-v2.0").mkdir()
+    for name in ("predictions", "nbest_predictions", "null_odds", "metrics", "errors"):
+        (path / "predictions" / "dev-v2.0" / f"{name}.json").write_text("{}")
     create(path, "seed: 2\n", overwrite=True).close()
     assert files_below(path) == mine | {"config.yaml", "environment.json"}
     assert (path / "config.yaml").read_text() == "seed: 2\n"

@@ -103,6 +103,8 @@ def _qa(content: dict[str, Any]) -> dict[str, Any]:
         (lambda c: _qa(c).update(id="c"), f"id 'c' is at {PARAGRAPH}.qas[1] too", "data[0].paragraphs[1].qas[0]"),
         (lambda c: _qa(c).pop("question"), "'question' is missing", f"{PARAGRAPH}.qas[1] (id b)"),
         (lambda c: _qa(c).update(question="  "), "question is empty", f"{PARAGRAPH}.qas[1] (id b)"),
+        (lambda c: _paragraph(c).update(context="\ud83d!"), "context holds half of a character", PARAGRAPH),
+        (lambda c: _qa(c).update(id="\udc00"), "id holds half of a character", f"{PARAGRAPH}.qas[1]"),
         (lambda c: _qa(c).update(answers={}), "answers is an object, not a list", "(id b)"),
         (lambda c: _qa(c).update(answers=None), "answers is null, not a list", "(id b)"),
         (lambda c: _qa(c)["answers"][0].pop("answer_start"), "'answer_start' is missing", "answers[0] (id b)"),

@@ -12,13 +12,19 @@ import pytest
 
 from src.common.errors import DataError, OutputError
 from src.data import squad_cache
-from src.data.squad_cache import cache_place, check_cache, load_or_build_features
+from src.data.squad import SquadFile, read_squad
+from src.data.squad_cache import cache_place, check_cache, features_of
 from src.data.squad_features import SquadFeatures, SquadSettings
 from src.data.tokenization import Tokenizer, load_tokenizer
 from tests.data.squad_record_samples import asked, squad_json, write_vocabulary
 
 _SETTINGS = SquadSettings(16, 6, 4)
 Build = Callable[..., SquadFeatures]
+
+
+def build(path: Path, *given: Any) -> tuple[SquadFile, SquadFeatures]:
+    data = read_squad(path)
+    return data, features_of(data, *given)
 
 
 @pytest.fixture
@@ -55,8 +61,8 @@ def _assert_equal(first: SquadFeatures, second: SquadFeatures) -> None:
 def test_features_are_made_once(tmp_path: Path, tokenizer: Tokenizer, built: list[str]) -> None:
     path, cache = squad_json(tmp_path / "dev.json"), tmp_path / "new" / "dev.npz"
     told: list[int] = []
-    data, first = load_or_build_features(path, tokenizer, _SETTINGS, cache, told.append)
-    again, second = load_or_build_features(path, tokenizer, _SETTINGS, cache, told.append)
+    data, first = build(path, tokenizer, _SETTINGS, cache, told.append)
+    again, second = build(path, tokenizer, _SETTINGS, cache, told.append)
     assert (len(built), sum(told), data) == (1, 3, again)
     assert not first.is_impossible.any()
     _assert_equal(first, second)
@@ -66,8 +72,8 @@ def test_features_are_made_once(tmp_path: Path, tokenizer: Tokenizer, built: lis
 def test_without_a_cache_nothing_is_kept(tmp_path: Path, tokenizer: Tokenizer, built: list[str]) -> None:
     path = squad_json(tmp_path / "dev.json")
     before = sorted(tmp_path.iterdir())
-    load_or_build_features(path, tokenizer, _SETTINGS)
-    load_or_build_features(path, tokenizer, _SETTINGS)
+    build(path, tokenizer, _SETTINGS)
+    build(path, tokenizer, _SETTINGS)
     assert len(built) == 2
     assert sorted(tmp_path.iterdir()) == before
 
@@ -77,7 +83,7 @@ def test_a_folder_gets_a_file_for_each_key(tmp_path: Path, tokenizer: Tokenizer,
     folder.mkdir()
     for _ in range(2):
         for stride in (3, 4):
-            load_or_build_features(path, tokenizer, SquadSettings(16, 6, stride), folder)
+            build(path, tokenizer, SquadSettings(16, 6, stride), folder)
     assert len(built) == 2
     assert len(list(folder.glob("squad_features_*.npz"))) == 2 == len(list(folder.iterdir()))
 
@@ -92,7 +98,7 @@ def test_whatever_decides_the_features_makes_them_anew(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     path, cache = squad_json(tmp_path / "dev.json"), tmp_path / "dev.npz"
-    load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    build(path, tokenizer, _SETTINGS, cache)
     settings, vocab = _SETTINGS, tmp_path / "vocab.txt"
     if change == "json":
         squad_json(path, [asked("q", "who ?", "Ann", 0)])
@@ -105,11 +111,11 @@ def test_whatever_decides_the_features_makes_them_anew(
         settings = dataclasses.replace(settings, **{name: getattr(settings, name) - 1})
     other = load_tokenizer(vocab_file_path=vocab, do_lower_case=change != "case")
     with caplog.at_level(logging.INFO):
-        _, wanted = load_or_build_features(path, other, settings, cache)
+        _, wanted = build(path, other, settings, cache)
     assert [record.getMessage() for record in caplog.records] == [
         f"{cache}: the cache is of another json file, vocabulary or setting; the features are made anew"
     ]
-    _, kept = load_or_build_features(path, other, settings, cache)
+    _, kept = build(path, other, settings, cache)
     assert len(built) == 2
     _assert_equal(wanted, kept)
 
@@ -118,11 +124,11 @@ def test_the_name_of_the_vocabulary_and_of_the_json_decide_nothing(
     tmp_path: Path, tokenizer: Tokenizer, built: list[str]
 ) -> None:
     path, cache = squad_json(tmp_path / "dev.json"), tmp_path / "dev.npz"
-    load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    build(path, tokenizer, _SETTINGS, cache)
     path.rename(tmp_path / "other.json")
     (tmp_path / "vocab.txt").rename(tmp_path / "other.txt")
     other = load_tokenizer(vocab_file_path=tmp_path / "other.txt")
-    load_or_build_features(tmp_path / "other.json", other, _SETTINGS, cache)
+    build(tmp_path / "other.json", other, _SETTINGS, cache)
     assert len(built) == 1
 
 
@@ -150,10 +156,10 @@ def test_a_damaged_cache_is_replaced(
     tmp_path: Path, tokenizer: Tokenizer, built: list[str], damage: Callable[[bytes], bytes]
 ) -> None:
     path, cache = squad_json(tmp_path / "dev.json"), tmp_path / "dev.npz"
-    _, first = load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    _, first = build(path, tokenizer, _SETTINGS, cache)
     whole = cache.read_bytes()
     cache.write_bytes(damage(whole))
-    _, second = load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    _, second = build(path, tokenizer, _SETTINGS, cache)
     assert len(built) == 2
     _assert_equal(first, second)
     assert len(cache.read_bytes()) == len(whole)
@@ -161,12 +167,12 @@ def test_a_damaged_cache_is_replaced(
 
 def test_no_damage_of_a_byte_gives_other_features(tmp_path: Path, tokenizer: Tokenizer) -> None:
     path, cache = squad_json(tmp_path / "dev.json"), tmp_path / "dev.npz"
-    _, first = load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    _, first = build(path, tokenizer, _SETTINGS, cache)
     whole = cache.read_bytes()
     # The 55 bytes before tell that the file is ours.
     for place in range(55, len(whole), 211):
         cache.write_bytes(_flipped(whole, place))
-        _, second = load_or_build_features(path, tokenizer, _SETTINGS, cache)
+        _, second = build(path, tokenizer, _SETTINGS, cache)
         _assert_equal(first, second)
 
 
@@ -182,7 +188,7 @@ def test_a_pickle_of_the_old_code_is_never_opened(tmp_path: Path, tokenizer: Tok
     old.write_bytes(pickle.dumps([Trap()], protocol))
     before = old.read_bytes()
     with pytest.raises(DataError, match=r"features\.pkl: this is a pickle file of the old code.*name a file"):
-        load_or_build_features(path, tokenizer, _SETTINGS, old)
+        build(path, tokenizer, _SETTINGS, old)
     assert old.read_bytes() == before
     assert not mark.exists()
 
@@ -199,7 +205,7 @@ def test_pickled_objects_inside_a_cache_are_never_opened(
 
     with cache.open("wb") as stream:
         np.savez(stream, squad_features_header=np.array([Trap()], dtype=object))
-    load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    build(path, tokenizer, _SETTINGS, cache)
     assert len(built) == 1
     assert not mark.exists()
 
@@ -209,7 +215,7 @@ def test_other_files_are_kept(tmp_path: Path, tokenizer: Tokenizer, content: byt
     path, other = squad_json(tmp_path / "dev.json"), tmp_path / "precious"
     other.write_bytes(content)
     with pytest.raises(DataError, match="precious: the file is no cache of features"):
-        load_or_build_features(path, tokenizer, _SETTINGS, other)
+        build(path, tokenizer, _SETTINGS, other)
     assert other.read_bytes() == content
 
 
@@ -217,7 +223,7 @@ def test_the_json_given_as_cache_is_kept(tmp_path: Path, tokenizer: Tokenizer) -
     path = squad_json(tmp_path / "dev.json")
     before = path.read_bytes()
     with pytest.raises(DataError, match="no cache of features"):
-        load_or_build_features(path, tokenizer, _SETTINGS, path)
+        build(path, tokenizer, _SETTINGS, path)
     assert path.read_bytes() == before
 
 
@@ -225,7 +231,7 @@ def test_a_failed_write_keeps_the_old_cache(
     tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, cache = squad_json(tmp_path / "dev.json"), tmp_path / "cache" / "dev.npz"
-    load_or_build_features(path, tokenizer, _SETTINGS, cache)
+    build(path, tokenizer, _SETTINGS, cache)
     before = cache.read_bytes()
 
     def interrupted(stream: Any, **_: object) -> None:
@@ -234,7 +240,7 @@ def test_a_failed_write_keeps_the_old_cache(
 
     monkeypatch.setattr(np, "savez", interrupted)
     with pytest.raises(OutputError, match="no space left"):
-        load_or_build_features(path, tokenizer, SquadSettings(16, 6, 5), cache)
+        build(path, tokenizer, SquadSettings(16, 6, 5), cache)
     assert [file.name for file in cache.parent.iterdir()] == ["dev.npz"]
     assert cache.read_bytes() == before
 

@@ -13,7 +13,8 @@ from src.common.cli import run_command
 from src.common.errors import ConfigError, DataError, OutputError
 from src.data import record_writer, squad_command
 from src.data.manifest import manifest_path, read_manifest
-from src.data.squad_cache import load_or_build_features
+from src.data.squad import read_squad
+from src.data.squad_cache import features_of
 from src.data.squad_command import main
 from src.data.squad_features import SquadSettings
 from src.data.squad_manifest import info_of
@@ -80,7 +81,7 @@ def test_train_and_eval(tmp_path: Path, convert: Run, vocab: Path, capsys: pytes
     cache = out / "squad_v2.0_dev.features.npz"
     before = cache.stat().st_mtime_ns
     tokenizer = load_tokenizer(vocab_file_path=vocab)
-    load_or_build_features(dev, tokenizer, SquadSettings(16, 6, 4), cache)
+    features_of(read_squad(dev), tokenizer, SquadSettings(16, 6, 4), cache)
     assert cache.stat().st_mtime_ns == before
 
 
@@ -232,6 +233,14 @@ def test_a_bad_file_for_evaluation_leaves_no_records(tmp_path: Path, convert: Ru
     (tmp_path / "dev.json").write_text("{")
     with pytest.raises(DataError, match=r"dev\.json"):
         convert("--train_file", squad_json(tmp_path / "train.json"), "--eval_file", tmp_path / "dev.json")
+    assert _names(tmp_path / "out") == []
+
+
+def test_questions_for_evaluation_that_fill_the_windows_leave_no_records(tmp_path: Path, convert: Run) -> None:
+    train = squad_json(tmp_path / "train.json", [asked("a", "who ?", "Ann")])
+    files = ("--train_file", train, "--eval_file", squad_json(tmp_path / "dev.json"))
+    with pytest.raises(ConfigError, match="has no room for a passage"):
+        convert(*files, "--max_seq_length", 7)
     assert _names(tmp_path / "out") == []
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,7 +15,8 @@ from src.data import record_writer
 from src.data.example_proto import Wanted, decode_columns, parse_example
 from src.data.manifest import manifest_path, read_manifest, skipped_path
 from src.data.record_source import open_sources
-from src.data.squad_manifest import info_of, version_of
+from src.data.squad import version_of
+from src.data.squad_manifest import info_of
 from src.data.squad_positions import SkippedQuestion
 from src.data.squad_table import read_squad_table
 from src.data.tfrecord import read_tfrecord
@@ -98,10 +100,19 @@ def test_the_manifest_tells_where_the_records_come_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "version"), [("1.1", "1.1"), ("v2.0", "2.0"), ("V1.1", "1.1"), ("", "2.0"), ("my data/3", "2.0")]
+    ("told", "plain", "impossible"),
+    [
+        ("1.1", "1.1", "2.0"),
+        ("v2.0", "2.0", "2.0"),
+        ("V1.1", "1.1", "2.0"),
+        ("", "1.1", "2.0"),
+        ("mine/3", "1.1", "2.0"),
+    ],
 )
-def test_the_version_names_the_file_whatever_the_json_says(told: str, version: str) -> None:
-    assert version_of(sample_file(version=told)) == version
+def test_the_version_is_that_of_the_file_or_of_its_questions(told: str, plain: str, impossible: str) -> None:
+    data = sample_file(version=told)
+    assert version_of(data) == impossible
+    assert version_of(dataclasses.replace(data, questions=data.questions[:-1])) == plain
 
 
 @pytest.mark.parametrize("suffix", ["tfrecord", "mindrecord"])

@@ -177,12 +177,13 @@ def by_loops(
         for row in np.flatnonzero(features.question == number).tolist():
             offset = features.context_offsets[features.context[row]] + features.first_token[row]
             for s, start in enumerate((scores.start_index[row] - DOC_BEGIN).tolist()):
-                for e, end in enumerate((scores.end_index[row, s] - DOC_BEGIN).tolist()):
+                own = s if scores.end_index.shape[1] > 1 else 0
+                for e, end in enumerate((scores.end_index[row, own] - DOC_BEGIN).tolist()):
                     inside = 0 <= start <= end < features.doc_length[row] and end - start + 1 <= longest
                     if inside and features.max_context[features.doc_offsets[row] + start]:
                         first, last = features.token_starts[offset + start], features.token_ends[offset + end]
                         text = data.contexts[question.context][first : last + 1]
-                        found.append((text, float(scores.start_score[row, s]), float(scores.end_score[row, s, e])))
+                        found.append((text, float(scores.start_score[row, s]), float(scores.end_score[row, own, e])))
         found.sort(key=lambda entry: entry[1] + entry[2], reverse=True)
         first_of_text: dict[str, tuple[str, float, float]] = {}
         for entry in found:

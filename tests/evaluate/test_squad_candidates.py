@@ -17,8 +17,8 @@ def test_the_best_starts_and_ends_of_each_window() -> None:
     scores = top_candidates([columns([1, 5, 3, 4], [2, 0, 9, 8]), columns([0, 1], [1, 0])], 3)
     assert scores.start_index[0].tolist() == [1, 3, 2]
     assert scores.start_score[0].tolist() == [5, 4, 3]
-    assert scores.end_index[0].tolist() == [[2, 3, 0]] * 3
-    assert scores.end_score[0].tolist() == [[9, 8, 2]] * 3
+    assert scores.end_index[0].tolist() == [[2, 3, 0]]
+    assert scores.end_score[0].tolist() == [[9, 8, 2]]
     assert scores.null_score.tolist() == [3, 1]
     # A window with fewer positions than candidates: the rest points to [CLS], which is never an answer.
     assert scores.start_index[1].tolist() == [1, 0, 0]
@@ -107,12 +107,12 @@ def test_packing_and_back(rows: int) -> None:
     packed = scores.packed()
     assert packed.shape == (rows, 2 * 2 + 2 * 6 + 1)
     assert packed.dtype == np.float32
-    again = WindowScores.unpack(packed, 2, 3)
+    again = WindowScores.unpack(packed, 2, 2, 3)
     for name, values in vars(scores).items():
         assert np.array_equal(getattr(again, name), values)
         assert getattr(again, name).dtype == values.dtype
 
 
 def test_packed_scores_of_another_width_are_refused() -> None:
-    with pytest.raises(DataError, match="do not hold 3 starts with 3 ends"):
-        WindowScores.unpack(np.zeros((4, 17), np.float32), 3, 3)
+    with pytest.raises(DataError, match="do not hold 3 starts and 3 x 3 ends"):
+        WindowScores.unpack(np.zeros((4, 17), np.float32), 3, 3, 3)

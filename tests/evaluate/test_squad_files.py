@@ -50,6 +50,14 @@ def test_files_are_replaced_as_a_whole_and_always_the_same(tmp_path: Path) -> No
     assert [path.read_bytes() for path in write_answers(tmp_path, answers)] == first
 
 
+def test_what_belongs_to_earlier_answers_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text("mine", encoding="utf-8")
+    write_answers(tmp_path, [row("a", "x", 0.5)], metrics={"f1": 1.0})
+    write_wrong_answers(tmp_path, [])
+    write_answers(tmp_path, [row("a", "x")])
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.json", "predictions.json", "nbest_predictions.json"}
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError):

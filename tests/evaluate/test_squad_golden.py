@@ -102,5 +102,5 @@ def test_v2_beam(shared_data: Path, data: SquadFile, features: SquadFeatures, tm
 @pytest.mark.parametrize("rule", [AnswerRule.V1, AnswerRule.V2_NULL])
 def test_scores_survive_packing(shared_data: Path, data: SquadFile, features: SquadFeatures, rule: AnswerRule) -> None:
     scores = v1_scores(golden_of(shared_data, 1), features)
-    again = WindowScores.unpack(scores.packed(), 20, 20)
+    again = WindowScores.unpack(scores.packed(), 20, 1, 20)
     assert answer_questions(data, features, again, rule=rule) == answer_questions(data, features, scores, rule=rule)

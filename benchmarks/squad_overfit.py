@@ -24,7 +24,7 @@ from benchmarks.machine import ROOT, machine_lines
 from src.common.arguments import OneLineParser
 from src.common.cli import run_command
 from src.common.errors import ConfigError, DataError, TrainingError
-from src.data.squad import SquadFile, read_squad
+from src.data.squad import SquadFile, SquadQuestion, read_squad
 
 _WINDOWS = ("--max_seq_length", "128", "--max_query_length", "32", "--doc_stride", "64")
 # A passage gives so many questions of each kind: many passages teach more than many questions about one.
@@ -63,8 +63,10 @@ def cut(data: SquadFile, version: str, questions: int, longest: int) -> dict[str
     """
     paragraphs: list[dict[str, Any]] = []
     left = questions
-    for number, context in enumerate(data.contexts):
-        asked = [question for question in data.questions if question.context == number]
+    of_context: list[list[SquadQuestion]] = [[] for _ in data.contexts]
+    for question in data.questions:
+        of_context[question.context].append(question)
+    for context, asked in zip(data.contexts, of_context, strict=True):
         kinds = [[question for question in asked if question.is_impossible is kind] for kind in (False, True)]
         chosen = kinds[0][:_OF_EACH_KIND] + (kinds[1][:_OF_EACH_KIND] if version == "2.0" else [])
         complete = kinds[0] and (kinds[1] or version == "1.1")

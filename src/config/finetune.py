@@ -53,6 +53,14 @@ class FinetuneConfig(
     """
 
     data_keys: ClassVar[dict[str, str]] = {}
+    free_keys: ClassVar[tuple[str, ...]] = (
+        "log_steps",
+        "do_predict",
+        "test_data_file_path",
+        "test_json_path",
+        "predict_feature_left_file",
+        "n_best_size",
+    )
     example_checkpoint: ClassVar[str]
 
     albert_net_cfg: NetworkKeys = Field(NetworkKeys(), description="keys of the network; null takes the preset's value")

@@ -34,7 +34,7 @@ class SquadTaskKeys(Section):
     n_best_size: Int = Field(20, ge=1, description="answers listed for each question")
     max_answer_length: Int = Field(30, ge=1, description="most tokens of an answer")
     null_score_diff_threshold: Float = Field(
-        0.0, description="v2.0, head span: no answer where its score exceeds that of the best answer by more"
+        0.0, description="v2.0: no answer where its score minus the best answer's (span), or its logit (beam), is above"
     )
     start_n_top: Int = Field(5, ge=1, description="head beam: starts looked at")
     end_n_top: Int = Field(5, ge=1, description="head beam: ends looked at for each start")

@@ -46,6 +46,8 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
 
     yaml_name: ClassVar[str]
     network_defaults: ClassVar[Mapping[str, int]] = {}
+    # A resumed run may differ in these without being another run.
+    free_keys: ClassVar[tuple[str, ...]] = ("log_steps",)
     # Keys that are said for one start and not kept in the run directory.
     start_keys: ClassVar[tuple[str, ...]] = ("resume", "overwrite", "run_dir", "distribute", "device_num")
 

@@ -49,7 +49,7 @@ class SquadTable:
 
     Attributes:
         source: What it was made from.
-        manifest: The manifest of the record file; ``None`` when there is none, or several files were read together.
+        manifests: Those of the record files, which agree in their vocabulary; none for files of other programs.
         max_seq_length: Length to which the file's rows are padded.
         token_ids: int32[N].
         segment_ids: int8[N].
@@ -61,7 +61,7 @@ class SquadTable:
     """
 
     source: Path
-    manifest: Manifest | None
+    manifests: tuple[Manifest, ...]
     max_seq_length: int
     token_ids: np.ndarray
     segment_ids: np.ndarray
@@ -70,6 +70,11 @@ class SquadTable:
     end_positions: np.ndarray
     is_impossible: np.ndarray
     place_of: Callable[[int], str]
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of a table of one record file, ``None`` where there is none or several were read together."""
+        return self.manifests[0] if len(self.manifests) == 1 else None
 
     @property
     def rows(self) -> int:
@@ -141,7 +146,7 @@ def table_of_features(features: SquadFeatures, data: SquadFile) -> SquadTable:
 
     return SquadTable(
         source=data.source,
-        manifest=None,
+        manifests=(),
         max_seq_length=features.settings.max_seq_length,
         token_ids=features.token_ids,
         segment_ids=(within >= np.repeat(features.doc_begin, lengths)).astype(np.int8),
@@ -172,7 +177,7 @@ def read_squad_table(path: Path | str, *, vocab_size: int | None = None, max_len
     parts = [part for source in sources for part in reader.rows_of(source)]
     return SquadTable(
         source=Path(path),
-        manifest=sources[0].manifest if len(sources) == 1 else None,
+        manifests=tuple(source.manifest for source in sources if source.manifest is not None),
         max_seq_length=reader.max_seq_length,
         token_ids=np.concatenate([part.tokens.token_ids for part in parts]),
         segment_ids=np.concatenate([part.tokens.segment_ids for part in parts]),

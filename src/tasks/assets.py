@@ -124,15 +124,23 @@ def pretraining_description(
     )
 
 
-def load_task_tokenizer(config: VocabularyConfig, made_with: TokenizerInfo | None) -> Tokenizer | None:
+def load_task_tokenizer(
+    config: VocabularyConfig, made_with: TokenizerInfo | None, do_lower_case: bool | None = None
+) -> Tokenizer | None:
     """Return the configured tokenizer, ``None`` when none is configured.
+
+    Args:
+        config: Names its files.
+        made_with: What made the records; decides whether text is lower-cased.
+        do_lower_case: What a trained run says of that, where there are no records; ``None`` takes the configuration's.
 
     Raises:
         DataError: The tokenizer is not the one that the records were made with.
     """
     if not (config.spm_model_file or config.vocab_file_path):
         return None
-    lower = made_with.do_lower_case if made_with is not None else config.do_lower_case
+    known = config.do_lower_case if do_lower_case is None else do_lower_case
+    lower = made_with.do_lower_case if made_with is not None else known
     tokenizer = load_tokenizer(config.vocab_file_path, config.spm_model_file, lower)
     if made_with is not None and tokenizer.fingerprint()["sha256"] != made_with.sha256:
         key = "spm_model_file" if config.spm_model_file else "vocab_file_path"

@@ -33,9 +33,6 @@ from src.train.checkpoint_files import CheckpointEntry
 
 logger = logging.getLogger(__name__)
 
-# A resumed run may differ in these without being another run.
-_FREE_KEYS = ("log_steps", "do_predict", "test_data_file_path")
-
 
 @dataclasses.dataclass(frozen=True)
 class RunHome:
@@ -134,7 +131,7 @@ def _find_resumed(
     check_same_folder(run, checkpoints, plan.checkpoint_folder_key)
     now = yaml.safe_load(loaded.to_yaml())
     for difference in diff_configs(run.previous_config or {}, now):
-        if difference.key.split(".")[0] not in (*_FREE_KEYS, *loaded.values.start_keys):
+        if difference.key.split(".")[0] not in (*loaded.values.free_keys, *loaded.values.start_keys):
             logger.warning("the resumed run had another setting: %s", difference)
     found = checkpoints.latest()
     if found is None:

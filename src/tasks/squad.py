@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,25 +86,32 @@ class SquadTask(Task):
         _check_beam(self._settings, self._buckets[0])
         # A dry run writes nothing, and of several processes only the main one does.
         keep = group.is_main and not loaded.dry_run
-        self.data: SquadData = load_squad_data(config, self._network, keep_features=keep)
+        trained = self._trained_run(loaded)
+        self.data: SquadData = load_squad_data(config, self._network, trained, keep_features=keep)
         self._geometry = BatchGeometry(
             config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
         )
-        self._check_trained_task(loaded)
+        if trained is not None:
+            check_trained_task(self._assets(loaded), SQUAD, None, self.data.tokenizer_sha256)
 
-    def _check_trained_task(self, loaded: LoadedConfig[SquadConfig]) -> None:
-        """Make sure that data and head are those of the run that is gone on with or whose checkpoint is evaluated."""
+    def _assets(self, loaded: LoadedConfig[SquadConfig]) -> Path:
+        """Return where the run that is gone on with, or whose checkpoint is evaluated, describes itself."""
         run = Path(self._config.load_finetune_checkpoint_path).resolve().parent.parent
-        if self._config.do_train:
-            if not self._config.resume:
-                return
-            run = loaded.run_directory()
-        assets = run / "assets"
-        check_trained_task(assets, SQUAD, None, self.data.tokenizer_sha256)
-        trained = read_task_description(assets).answers if (assets / TASK_FILE).is_file() else None
-        if trained is not None and trained.head != self._settings.head:
-            what = f"the run was trained with squad_head {trained.head}, not {self._settings.head}"
-            raise CheckpointError(what, str(run), f"set squad_head to {trained.head}, or name another run")
+        return (loaded.run_directory() if self._config.do_train else run) / "assets"
+
+    def _trained_run(self, loaded: LoadedConfig[SquadConfig]) -> TaskDescription | None:
+        """Return the description of that run, where there is one, after a look at its kind and head."""
+        assets = self._assets(loaded)
+        if (self._config.do_train and not self._config.resume) or not (assets / TASK_FILE).is_file():
+            return None
+        check_trained_task(assets, SQUAD, None, "")
+        trained = read_task_description(assets)
+        if trained.answers is not None and trained.answers.head != self._settings.head:
+            what = f"the run was trained with squad_head {trained.answers.head}, not {self._settings.head}"
+            raise CheckpointError(
+                what, str(assets.parent), f"set squad_head to {trained.answers.head}, or name another run"
+            )
+        return trained
 
     def network_config(self) -> NetworkConfig:
         """Return the shape of the network."""
@@ -137,7 +145,20 @@ class SquadTask(Task):
             "seed": config.seed,
             "head": self._settings.head,
             "train_rows": table.rows,
-            "train_sha256": [file.sha256 for file in table.manifest.files] if table.manifest else [],
+            "train_sha256": [file.sha256 for manifest in table.manifests for file in manifest.files],
+        }
+
+    def scored_identity(self) -> dict[str, Any]:
+        """Return batches, files and windows of the questions that are answered."""
+        sets = {"eval": self.data.evaluation, "test": self.data.test}
+        return {
+            "eval_batch_size": self._config.eval_batch_size,
+            "bucket_list": list(self._buckets),
+            **{
+                name: {"sha256": found.data.sha256, "windows": found.features.rows, **asdict(found.features.settings)}
+                for name, found in sets.items()
+                if found is not None
+            },
         }
 
     def place_of(self, row: int) -> str:

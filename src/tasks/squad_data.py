@@ -9,13 +9,14 @@ from pathlib import Path
 from src.common.errors import ConfigError, DataError
 from src.config.sections import NetworkConfig
 from src.config.squad import SquadConfig
+from src.data.manifest import Manifest
 from src.data.squad import SquadFile, read_squad
 from src.data.squad_cache import check_cache, features_of
 from src.data.squad_features import SquadFeatures, SquadSettings
 from src.data.squad_manifest import info_of
 from src.data.squad_table import SquadTable, read_squad_table, table_of_features
 from src.data.tokenization import Tokenizer
-from src.tasks.assets import load_task_tokenizer
+from src.tasks.assets import TaskDescription, load_task_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +66,16 @@ class SquadData:
     tokenizer_sha256: str
 
 
-def load_squad_data(config: SquadConfig, network: NetworkConfig, *, keep_features: bool = True) -> SquadData:
+def load_squad_data(
+    config: SquadConfig, network: NetworkConfig, trained: TaskDescription | None = None, *, keep_features: bool = True
+) -> SquadData:
     """Read the parts that the run needs.
 
     Args:
         config: The configuration.
         network: Shape of the network.
+        trained: The run that is gone on with, or whose checkpoint is evaluated: its questions were lower-cased, or
+            not, as others must be.
         keep_features: Whether this process takes features from the cache and keeps them there.
 
     Raises:
@@ -86,8 +91,8 @@ def load_squad_data(config: SquadConfig, network: NetworkConfig, *, keep_feature
         # Before the records are read, which may take long.
         check_cache(cache)
     train = _read_train(config, network) if config.do_train else None
-    made_with = train.manifest.tokenizer if train and train.manifest else None
-    tokenizer = load_task_tokenizer(config, made_with)
+    made_with = train.manifests[0].tokenizer if train and train.manifests else None
+    tokenizer = load_task_tokenizer(config, made_with, trained.do_lower_case if trained else None)
     known = str(tokenizer.fingerprint()["sha256"]) if tokenizer else ""
 
     def read(path: str, *, scored: bool) -> QuestionSet:
@@ -121,9 +126,14 @@ def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
         fix = f"convert it: python create_squad_data.py --train_file {path} ..."
         raise DataError("training takes record files, and this is a json file", path, fix)
     table = read_squad_table(path, vocab_size=network.vocab_size, max_length=network.seq_length)
-    if table.manifest is None:
-        return table
-    info = info_of(table.manifest, path)
+    for manifest in table.manifests:
+        _compare(manifest, path, config, network)
+    return table
+
+
+def _compare(manifest: Manifest, path: str, config: SquadConfig, network: NetworkConfig) -> None:
+    """Warn where training records were made with other settings than the questions that are answered."""
+    info = info_of(manifest, path)
     if (info.version == "2.0") != config.version_2_with_negative:
         logger.warning(
             "%s was made from SQuAD v%s, and version_2_with_negative is %s",
@@ -132,13 +142,12 @@ def _read_train(config: SquadConfig, network: NetworkConfig) -> SquadTable:
             str(config.version_2_with_negative).lower(),
         )
     for key, made, evaluated in (
-        ("max_seq_length", table.max_seq_length, network.seq_length),
+        ("max_seq_length", manifest.max_seq_length, network.seq_length),
         ("max_query_length", info.max_query_length, config.max_query_length),
         ("doc_stride", info.doc_stride, config.doc_stride),
     ):
         if made != evaluated and (config.do_eval or config.do_predict):
             logger.warning("%s was made with %s %d, questions are answered with %d", path, key, made, evaluated)
-    return table
 
 
 def read_questions(
@@ -176,13 +185,17 @@ def read_questions(
     if scored:
         _check_answers(data, config.version_2_with_negative)
     settings = SquadSettings(network.seq_length, config.max_query_length, config.doc_stride)
+    features = _features(data, tokenizer, settings, cache)
+    return QuestionSet(data, features, table_of_features(features, data))
+
+
+def _features(data: SquadFile, tokenizer: Tokenizer, settings: SquadSettings, cache: Path | None) -> SquadFeatures:
+    """Make features or take them from the cache; errors name the key of the network, not the converter's option."""
     try:
-        features = features_of(data, tokenizer, settings, cache)
+        return features_of(data, tokenizer, settings, cache)
     except ConfigError as error:
-        # The converter's option has another name.
         fix = error.fix.replace("max_seq_length", "albert_net_cfg.seq_length")
         raise ConfigError(error.what.replace("max_seq_length", "seq_length"), error.where, fix) from error
-    return QuestionSet(data, features, table_of_features(features, data))
 
 
 def _check_answers(data: SquadFile, version_2: bool) -> None:

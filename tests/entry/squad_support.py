@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "v2 span": ("v2.0", {"version_2_with_negative": True}),
     "v2 beam": ("v2.0", {"version_2_with_negative": True, "squad_head": "beam"}),
 }
-ROWS = {"train": 60, "dev": 19, "test": 7}
+ROWS = {"train": 100, "dev": 19, "test": 7}
 _FILLERS = ["film", "a", "the", "plot", "joke", "is", "was", "and", "very", "talking"]
 _ASKED = {"who": ("Anna", "Bert"), "where": ("Rome", "Oslo")}
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.entry.runs import (
     NETWORK,
     ROOT,
     TRAINING,
+    Outcome,
     TinyData,
     arguments,
     classify,
@@ -73,6 +75,18 @@ def test_two_processes_equal_one(task: str, tiny_data: dict[str, TinyData], tmp_
         assert ours.keys() == single.keys()
         if "probability" in single:
             assert ours["probability"] == pytest.approx(single["probability"], abs=TOLERANCE)
+
+
+def test_evaluation_alone_is_shared_and_told_once(
+    tiny_run: Callable[[str], tuple[Path, Outcome]], tiny_data: dict[str, TinyData], tmp_path: Path
+) -> None:
+    run, outcome = tiny_run("sst-2")
+    checkpoint = {"load_finetune_checkpoint_path": run / "checkpoints" / "classifier-best.ckpt", "do_train": False}
+    data = tiny_data["sst-2"].keys("dev")
+    done = classify_in_two(tmp_path, data, checkpoint, {"from_scratch": False, "run_dir": tmp_path / "scores"})
+    assert outcome.last_line in done.stdout
+    assert outcome.last_line not in (tmp_path / "logs" / "rank_1.log").read_text(encoding="utf-8")
+    assert report_of(tmp_path / "scores", "sst-2_dev") == report_of(run, "sst-2_dev")
 
 
 def test_a_run_of_two_goes_on_in_one(tiny_data: dict[str, TinyData], tmp_path: Path) -> None:

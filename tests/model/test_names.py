@@ -5,7 +5,16 @@ import math
 import pytest
 
 from src.config.sections import NetworkConfig
-from src.model.names import backbone_shapes, canonical_name, huggingface_name, layer_of
+from src.model.names import (
+    backbone_shapes,
+    canonical_name,
+    canonical_of_huggingface,
+    head_shapes,
+    huggingface_name,
+    is_training_state,
+    layer_of,
+    sizes_of,
+)
 
 SIZES = {
     "base": ({}, 11_683_584),
@@ -72,3 +81,61 @@ def test_huggingface_name_refuses_what_has_no_counterpart() -> None:
 def test_layer_of() -> None:
     assert layer_of("albert_encoder.group.3.inner_group.1.intermediate.bias") == (3, 1)
     assert layer_of("dense.bias") is None
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_huggingface_names_in_both_directions(groups: int) -> None:
+    config = NetworkConfig(num_hidden_groups=groups, inner_group_num=2)
+    names = [*backbone_shapes(config), *head_shapes(config)]
+    assert {canonical_of_huggingface(huggingface_name(name)) for name in names} == set(names)
+    assert all(canonical_of_huggingface(huggingface_name(name)) == name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pooler.weight", "dense.weight"),
+        ("embeddings.LayerNorm.bias", "albert_embedding_postprocessor.layernorm.beta"),
+        (
+            "encoder.albert_layer_groups.0.albert_layers.0.ffn.bias",
+            "albert_encoder.group.0.inner_group.0.intermediate.bias",
+        ),
+        ("classifier.weight", "dense_1.weight"),
+        ("albert.embeddings.position_ids", None),
+        ("predictions.decoder.weight", None),
+        ("albert.encoder.albert_layer_groups.0.albert_layers.0.strange.bias", None),
+        ("bert.pooler.weight", None),
+    ],
+)
+def test_names_of_a_bare_network_and_foreign_ones(name: str, expected: str | None) -> None:
+    assert canonical_of_huggingface(name) == expected
+
+
+def test_sizes_come_back_from_the_shapes() -> None:
+    sizes = {
+        "vocab_size": 21,
+        "embedding_size": 4,
+        "hidden_size": 6,
+        "intermediate_size": 10,
+        "max_position_embeddings": 600,
+        "type_vocab_size": 3,
+        "num_hidden_groups": 2,
+        "inner_group_num": 3,
+    }
+    shapes = backbone_shapes(NetworkConfig(num_attention_heads=2, **sizes))
+    assert sizes_of(shapes) == sizes
+    assert sizes_of({"dense.weight": (6, 6)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("moments.dense.weight", True),
+        ("global_step", True),
+        ("dense.weight/adam_v", True),
+        ("dense.weight", False),
+        ("albert.cls1.output_bias", False),
+    ],
+)
+def test_training_state_is_told_from_weights(name: str, expected: bool) -> None:
+    assert is_training_state(name) is expected

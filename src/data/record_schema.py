@@ -25,6 +25,7 @@ INPUT_MASK = "input_mask"
 SEGMENT_IDS = "segment_ids"
 LABEL_IDS = "label_ids"
 IS_REAL_EXAMPLE = "is_real_example"
+ROW_WEIGHT = "row_weight"
 TOKEN_COLUMNS = (INPUT_IDS, INPUT_MASK, SEGMENT_IDS)
 UNIQUE_IDS = "unique_ids"
 P_MASK = "p_mask"
@@ -139,4 +140,44 @@ def gather_padded(values: np.ndarray, offsets: np.ndarray, indices: np.ndarray, 
     total = int(lengths.sum())
     shifts = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     result[inside] = values[np.arange(total) + shifts]
+    return result
+
+
+def token_batch(
+    token_ids: np.ndarray,
+    segment_ids: np.ndarray,
+    offsets: np.ndarray,
+    indices: np.ndarray | Sequence[int],
+    batch_size: int,
+    length: int,
+) -> dict[str, np.ndarray]:
+    """Return the columns of tokens of some rows, padded to ``length``, and ``row_weight``.
+
+    Args:
+        token_ids: Tokens of all rows one behind the other, [total].
+        segment_ids: Their segments, [total].
+        offsets: Where each row begins, int64[rows + 1].
+        indices: At most ``batch_size`` row numbers.
+        batch_size: Rows B of the batch; places behind the rows are filled with rows of weight 0.
+        length: Tokens of each padded row; none of the rows may be longer.
+
+    Returns:
+        ``input_ids``, ``input_mask`` and ``segment_ids`` int32[B, length]; ``row_weight`` float32[B], 1 for a row and
+        0 for a filler.
+
+    Raises:
+        ValueError: There are more indices than places, or a row is longer than ``length``.
+    """
+    taken = np.asarray(indices, dtype=np.int64)
+    count, lengths = len(taken), offsets[taken + 1] - offsets[taken]
+    if count > batch_size or bool((lengths > length).any()):
+        raise ValueError(f"{count} rows of up to {lengths.max(initial=0)} tokens do not fit {batch_size}x{length}")
+    result = {name: np.zeros((batch_size, length), np.int32) for name in TOKEN_COLUMNS}
+    result[INPUT_IDS][:count] = gather_padded(token_ids, offsets, taken, length, 0)
+    result[SEGMENT_IDS][:count] = gather_padded(segment_ids, offsets, taken, length, 0)
+    result[INPUT_MASK][:count] = np.arange(length) < lengths[:, None]
+    # A filler sees one token, so that its softmax over visible positions stays finite.
+    result[INPUT_IDS][count:, 0] = token_ids[0]
+    result[INPUT_MASK][count:, 0] = 1
+    result[ROW_WEIGHT] = (np.arange(batch_size) < count).astype(np.float32)
     return result

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from src.common.errors import DataError
-from src.data.tfrecord import is_gzip_header
+from src.data.json_file import parse_json, read_bytes
 
 _Kind = TypeVar("_Kind")
 _KIND_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
@@ -87,8 +84,8 @@ def read_squad(path: Path) -> SquadFile:
         DataError: The file is missing, damaged, no json, of another form, has no question, an id twice, a blank
             context or question, or an impossible question with answers.
     """
-    content = _read_bytes(path)
-    document = _parse_json(_unpack(content, path), path)
+    content = read_bytes(path, _FORM_FIX)
+    document = parse_json(content, path, _FORM_FIX)
     collector = _Collector(path)
     collector.add_document(document)
     if not collector.questions:
@@ -181,43 +178,3 @@ def _name_of(value: Any) -> str:
     if value is None:
         return "null"
     return _KIND_NAMES.get(type(value), "a number with a fraction")
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError("file not found", str(path), "check the path") from error
-    except IsADirectoryError as error:
-        raise DataError("a folder stands where a file is needed", str(path), "give the path of a file") from error
-    except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", str(path), "check the path") from error
-    if not content.strip():
-        raise DataError("the file is empty", str(path), _FORM_FIX)
-    return content
-
-
-def _unpack(content: bytes, path: Path) -> bytes:
-    if not is_gzip_header(content):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"the gzip data are damaged or cut off: {error}", str(path), "copy the file again") from error
-
-
-def _parse_json(content: bytes, path: Path) -> Any:
-    """Return the document of UTF-8 json, with or without a byte-order mark."""
-    try:
-        return json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"not UTF-8: byte 0x{content[error.start]:02x}", f"{path}:{line}", "save the file in UTF-8"
-        ) from error
-    except json.JSONDecodeError as error:
-        where = f"{path}:{error.lineno}, column {error.colno}"
-        raise DataError(f"not valid json: {error.msg}", where, "mend the file, or fetch it again") from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or brackets thousands deep.
-        raise DataError(f"not valid json: {error}", str(path), "give a SQuAD file") from error

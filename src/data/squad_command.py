@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.common.errors import ConfigError
+from src.common.errors import ConfigError, OutputError
 from src.common.log import setup_logging
 from src.data.convert_plan import RECORD_SUFFIXES, format_of, refuse_existing
 from src.data.convert_report import finished_line, progress
 from src.data.manifest import skipped_path
 from src.data.squad import SquadFile, read_squad, version_of
 from src.data.squad_cache import cache_key, cache_place, check_cache, features_of
-from src.data.squad_features import SquadFeatures, SquadSettings, build_features
+from src.data.squad_features import SquadFeatures, SquadSettings, build_features, overlap_notice
 from src.data.squad_options import parse_options
 from src.data.squad_records import write_squad_records
 from src.data.squad_report import SquadResult, summary_lines
@@ -63,6 +63,7 @@ def _convert(options: argparse.Namespace) -> None:
     file_format = format_of(options.file_format, filter(None, [options.train_feature_file]))
     records = None if train is None else _record_path(options, train, file_format)
     cache = None if evaluation is None else _cache_path(options, evaluation, tokenizer, settings)
+    _refuse_inputs(options, [path for path in (records, cache) if path is not None])
     if records is not None:
         refuse_existing([records], file_format, max(options.shard_num, 1), None, options.overwrite)
     results = []
@@ -74,6 +75,18 @@ def _convert(options: argparse.Namespace) -> None:
     if train is not None and records is not None and features is not None:
         results.insert(0, _write_records(records, file_format, train, features, tokenizer, started, options))
     print("\n".join(summary_lines(results)))
+    for name in sorted({overlap_notice(result.features) for result in results} - {""}):
+        print(f"warning: {name}", file=sys.stderr)
+
+
+def _refuse_inputs(options: argparse.Namespace, outputs: Sequence[Path]) -> None:
+    """Refuse an output that is an input too, which ``--overwrite true`` would replace, or the other output."""
+    names = ("train_file", "eval_file", "spm_model_file", "vocab_path")
+    taken = {Path(value).resolve() for value in (getattr(options, name) for name in names) if value}
+    for path in outputs:
+        if path.resolve() in taken:
+            raise OutputError("the file is an input or another output, too", str(path), "choose another name")
+        taken.add(path.resolve())
 
 
 def _read(options: argparse.Namespace) -> tuple[SquadFile | None, SquadFile | None]:

@@ -110,6 +110,20 @@ class SquadFeatures:
         return _FIRST_UNIQUE_ID + np.arange(self.rows, dtype=np.int64)
 
 
+def overlap_notice(features: SquadFeatures) -> str:
+    """Return what to say where windows of a passage do not overlap: answers across their border are cut; else ""."""
+    last = np.append(features.question[1:] != features.question[:-1], True)
+    room = features.settings.max_seq_length - features.doc_begin - 1
+    apart = ~last & (room <= features.settings.doc_stride)
+    if not apart.any():
+        return ""
+    questions = len(np.unique(features.question[apart]))
+    return (
+        f"windows of {questions} questions do not overlap, so that answers across their borders are cut: "
+        f"take a doc_stride below {int(room[apart].min())}, for example {max(int(room[apart].min()) // 2, 1)}"
+    )
+
+
 def build_features(
     data: SquadFile,
     tokenizer: Tokenizer,

@@ -24,12 +24,13 @@ from src.data.record_schema import (
     INPUT_MASK,
     IS_IMPOSSIBLE,
     P_MASK,
+    ROW_WEIGHT,
     SEGMENT_IDS,
     SQUAD,
     START_POSITIONS,
     TOKEN_COLUMNS,
-    gather_padded,
     schema_of,
+    token_batch,
 )
 from src.data.record_source import RecordSource, open_sources
 from src.data.squad import SquadFile
@@ -37,7 +38,6 @@ from src.data.squad_features import SquadFeatures
 from src.data.squad_manifest import info_of
 from src.data.squad_record_checks import PARAGRAPH_MASK, SquadRows, check_squad_rows, squad_rules
 
-ROW_WEIGHT = "row_weight"
 SQUAD_COLUMNS = (INPUT_IDS, INPUT_MASK, SEGMENT_IDS, START_POSITIONS, END_POSITIONS, IS_IMPOSSIBLE, ROW_WEIGHT)
 _INTEGER: tuple[FeatureKind, ...] = ("int64",)
 _NUMBER: tuple[FeatureKind, ...] = ("int64", "float")
@@ -107,24 +107,13 @@ class SquadTable:
             ValueError: There are more indices than places, or a row is longer than ``length``.
         """
         taken = np.asarray(indices, dtype=np.int64)
-        count = len(taken)
-        lengths = self.offsets[taken + 1] - self.offsets[taken]
-        if count > batch_size or bool((lengths > length).any()):
-            raise ValueError(f"{count} rows of up to {lengths.max(initial=0)} tokens do not fit {batch_size}x{length}")
-        result: Batch = {name: np.zeros((batch_size, length), np.int32) for name in TOKEN_COLUMNS}
-        result[INPUT_IDS][:count] = gather_padded(self.token_ids, self.offsets, taken, length, 0)
-        result[SEGMENT_IDS][:count] = gather_padded(self.segment_ids, self.offsets, taken, length, 0)
-        result[INPUT_MASK][:count] = np.arange(length) < lengths[:, None]
-        # A filler sees one token, so that its softmax over visible positions stays finite.
-        result[INPUT_IDS][count:, 0] = self.token_ids[0]
-        result[INPUT_MASK][count:, 0] = 1
+        result: Batch = token_batch(self.token_ids, self.segment_ids, self.offsets, taken, batch_size, length)
         for name, values in ((START_POSITIONS, self.start_positions), (END_POSITIONS, self.end_positions)):
             result[name] = np.zeros(batch_size, np.int32)
-            result[name][:count] = values[taken]
+            result[name][: len(taken)] = values[taken]
         result[IS_IMPOSSIBLE] = np.zeros(batch_size, np.float32)
-        result[IS_IMPOSSIBLE][:count] = self.is_impossible[taken]
-        result[ROW_WEIGHT] = (np.arange(batch_size) < count).astype(np.float32)
-        return result
+        result[IS_IMPOSSIBLE][: len(taken)] = self.is_impossible[taken]
+        return {name: result[name] for name in self.columns}
 
     def normalizers(self, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
         """Return the rows of some batches that count, float32[1]."""

@@ -18,7 +18,7 @@ from src.data.manifest import Manifest
 from src.data.meta_data import MetaData, read_meta_data
 from src.data.record_checks import RaggedRows
 from src.data.record_reader import Expected, SourceReader
-from src.data.record_schema import IGNORED_LABEL, KINDS, gather_padded
+from src.data.record_schema import IGNORED_LABEL, KINDS, gather_padded, token_batch
 from src.data.record_source import open_sources
 
 _LOG = logging.getLogger(__name__)
@@ -86,19 +86,8 @@ class FinetuneTable:
             ValueError: There are more indices than places, or a row is longer than ``length``.
         """
         taken = np.asarray(indices, dtype=np.int64)
-        count = len(taken)
-        lengths = self.offsets[taken + 1] - self.offsets[taken]
-        if count > batch_size or bool((lengths > length).any()):
-            raise ValueError(f"{count} rows of up to {lengths.max(initial=0)} tokens do not fit {batch_size}x{length}")
-        result = {name: np.zeros((batch_size, length), np.int32) for name in ("input_ids", "input_mask", "segment_ids")}
-        result["input_ids"][:count] = gather_padded(self.token_ids, self.offsets, taken, length, 0)
-        result["segment_ids"][:count] = gather_padded(self.segment_ids, self.offsets, taken, length, 0)
-        result["input_mask"][:count] = np.arange(length) < lengths[:, None]
-        # A filler sees one token, so that its softmax over visible positions stays finite.
-        result["input_ids"][count:, 0] = self.token_ids[0]
-        result["input_mask"][count:, 0] = 1
+        result = token_batch(self.token_ids, self.segment_ids, self.offsets, taken, batch_size, length)
         result["label_ids"] = self._label_batch(taken, batch_size, length)
-        result["row_weight"] = (np.arange(batch_size) < count).astype(np.float32)
         return result
 
     def normalizers(self, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:

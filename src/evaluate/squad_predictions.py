@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-import zlib
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import DataError
-from src.data.tfrecord import is_gzip_header
+from src.data.json_file import parse_json, read_bytes
 
 _FORM_FIX = 'give an object of texts by question id: {"56be4db0acb8001400a502ec": "Denver Broncos", ...}'
 _MOST_NAMED = 5
-
-
-class _RepeatedKeyError(ValueError):
-    """A key stands twice in an object."""
 
 
 def read_predictions(path: Path) -> dict[str, str]:
@@ -65,40 +58,7 @@ def _shown(value: Any) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read_bytes(path).decode("utf-8-sig"), object_pairs_hook=_without_repeats)
-    except UnicodeDecodeError as error:
-        raise DataError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", str(path), "save it in UTF-8") from error
-    except json.JSONDecodeError as error:
-        where = f"{path}:{error.lineno}, column {error.colno}"
-        raise DataError(f"not valid json: {error.msg}", where, "mend the file, or write it again") from error
-    except _RepeatedKeyError as error:
-        raise DataError(f"the id {error} is there twice", str(path), "give one value for each question") from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or brackets thousands deep.
-        raise DataError(f"not valid json: {error}", str(path), _FORM_FIX) from error
+    content = parse_json(read_bytes(path, _FORM_FIX), path, _FORM_FIX, unique_keys=True)
     if not isinstance(content, dict):
         raise DataError("the file holds no json object", str(path), _FORM_FIX)
     return content
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        raise _RepeatedKeyError(counts.most_common(1)[0][0])
-    return content
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if is_gzip_header(content) else content
-    except FileNotFoundError as error:
-        raise DataError("file not found", str(path), "check the path") from error
-    except IsADirectoryError as error:
-        raise DataError("a folder stands where a file is needed", str(path), "give the path of a file") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"the gzip data are damaged or cut off: {error}", str(path), "copy the file again") from error
-    except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", str(path), "check the path") from error

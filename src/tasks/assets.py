@@ -13,7 +13,7 @@ from src.common.errors import CheckpointError, ConfigError, DataError
 from src.common.files import atomic_path, write_json_atomic
 from src.config.sections import NetworkConfig
 from src.data.manifest import TokenizerInfo
-from src.data.record_schema import KINDS
+from src.data.record_schema import KINDS, SQUAD
 from src.data.tokenization import Tokenizer, load_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,6 @@ logger = logging.getLogger(__name__)
 TASK_FILE = "task.json"
 PRETRAINING = "pretraining"
 """Kind of a pre-training run; fine-tuning runs have the kind of their records."""
-SQUAD = "squad"
-"""Kind of a run on questions about passages."""
 
 
 class VocabularyConfig(Protocol):

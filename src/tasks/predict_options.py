@@ -168,8 +168,21 @@ def check_options(options: argparse.Namespace) -> None:
     for path in (options.input, getattr(options, "context_file", None)):
         if path and (not path.exists() or path.is_dir()):
             raise DataError("no such file", str(path), "check the path")
-    if options.output and options.output.is_dir():
+    if options.output:
+        _check_output(options)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuse to write the answers over what is read."""
+    output = options.output.resolve()
+    if output.is_dir():
         raise OutputError("a folder stands where the answers should go", str(options.output), "name a file")
+    names = ("input", "context_file", "checkpoint", "spm_model_file", "vocab_file_path")
+    if output in {Path(value).resolve() for value in (getattr(options, name, None) for name in names) if value}:
+        raise OutputError("the file is an input, too", str(options.output), "choose another --output")
+    run = options.run_dir.resolve()
+    if output.exists() and run in output.parents and output.parent != run / "predictions":
+        raise OutputError("it is a file of the run", str(options.output), "choose another --output")
 
 
 def _check_passage(options: argparse.Namespace) -> None:

@@ -144,6 +144,7 @@ class SquadTask(Task):
             "train_data_shuffle": config.train_data_shuffle,
             "seed": config.seed,
             "head": self._settings.head,
+            "version_2_with_negative": self._settings.version_2_with_negative,
             "train_rows": table.rows,
             "train_sha256": [file.sha256 for manifest in table.manifests for file in manifest.files],
         }

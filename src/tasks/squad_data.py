@@ -12,7 +12,7 @@ from src.config.squad import SquadConfig
 from src.data.manifest import Manifest
 from src.data.squad import SquadFile, read_squad
 from src.data.squad_cache import check_cache, features_of
-from src.data.squad_features import SquadFeatures, SquadSettings
+from src.data.squad_features import SquadFeatures, SquadSettings, overlap_notice
 from src.data.squad_manifest import info_of
 from src.data.squad_table import SquadTable, read_squad_table, table_of_features
 from src.data.tokenization import Tokenizer
@@ -186,6 +186,9 @@ def read_questions(
         _check_answers(data, config.version_2_with_negative)
     settings = SquadSettings(network.seq_length, config.max_query_length, config.doc_stride)
     features = _features(data, tokenizer, settings, cache)
+    notice = overlap_notice(features)
+    if notice:
+        logger.warning("%s: %s", path, notice)
     return QuestionSet(data, features, table_of_features(features, data))
 
 

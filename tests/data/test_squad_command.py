@@ -244,6 +244,27 @@ def test_questions_for_evaluation_that_fill_the_windows_leave_no_records(tmp_pat
     assert _names(tmp_path / "out") == []
 
 
+def test_an_output_is_no_input_and_no_other_output(tmp_path: Path, vocab: Path, convert: Run) -> None:
+    train = squad_json(tmp_path / "train.json")
+    content = train.read_bytes(), vocab.read_bytes()
+    for path in (train, vocab):
+        with pytest.raises(OutputError, match=f"{path.name}: the file is an input or another output, too"):
+            convert("--train_file", train, "--train_feature_file", path, "--overwrite", "true")
+    both = ("--train_feature_file", tmp_path / "one.npz", "--eval_feature_file", tmp_path / "one.npz")
+    with pytest.raises(OutputError, match=r"one\.npz: the file is an input or another output"):
+        convert("--train_file", train, "--eval_file", train, *both)
+    assert (train.read_bytes(), vocab.read_bytes()) == content
+    assert not (tmp_path / "one.npz").exists()
+
+
+def test_windows_that_do_not_overlap_are_told(tmp_path: Path, convert: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    train = squad_json(tmp_path / "train.json", [asked("a", "who ?", "Ann")])
+    convert("--train_file", train, "--max_seq_length", 10, "--doc_stride", 5)
+    assert "warning: windows of 1 questions do not overlap" in capsys.readouterr().err
+    convert("--train_file", train, "--max_seq_length", 10, "--doc_stride", 4, "--overwrite", "true")
+    assert "overlap" not in capsys.readouterr().err
+
+
 def test_a_length_without_room_for_the_passage(tmp_path: Path, convert: Run) -> None:
     for option in ("--train_file", "--eval_file"):
         with pytest.raises(ConfigError, match="max_seq_length 7 has no room for a passage: the question has 5 tokens"):

@@ -153,13 +153,13 @@ def test_unknown_ids(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("predictions", "message"),
     [
-        ("", "not valid json"),
+        ("", "the file is empty"),
         ('{"a": "one",\n "b" "two"}', "predictions.json:2, column 6: not valid json"),
         ("[]", "no json object"),
         ('{"a": "one", "b": 3}', "id b: the prediction is 3, not a text"),
         ('{"a": "one", "b": null}', "id b: the prediction is null"),
         ('{"a": [{"text": "one"}], "b": []}', "not nbest_predictions.json"),
-        ('{"a": "one", "b": "two", "a": "three"}', "the id a is there twice"),
+        ('{"a": "one", "b": "two", "a": "three"}', "the key a is there twice"),
         ("[" * 100000, "not valid json"),
     ],
 )

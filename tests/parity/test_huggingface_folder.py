@@ -87,7 +87,9 @@ def test_a_folder_goes_in_and_out_bit_equal(tmp_path: Path, architecture: str, s
     write_huggingface(tmp_path / "ours", read.weights, network, architecture=architecture)
     if safe:
         first, second = (SafetensorsFile(tmp_path / part / "model.safetensors") for part in ("theirs", "ours"))
-        assert first.shapes() == second.shapes()
+        # HF reads zeros for the bias of the MLM head unless it is there under both of its names.
+        assert set(second.shapes()) - set(first.shapes()) <= {"predictions.decoder.bias"}
+        assert set(first.shapes()) <= set(second.shapes())
         assert all(np.array_equal(first.read(name), second.read(name)) for name in first.shapes())
     back, info = getattr(transformers, architecture).from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert all(not names for names in info.values()), info

@@ -71,6 +71,24 @@ def test_good_questions(tmp_path: Path) -> None:
     check_questions("--input", passage)
 
 
+def test_answers_do_not_replace_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    best = Path("run", "checkpoints", "squad-best.ckpt")
+    best.parent.mkdir(parents=True)
+    for path in (best, Path("passage.txt"), Path("questions.txt")):
+        path.write_text("a")
+    for argv in (
+        ["--context_file", "passage.txt", "b", "--output", "passage.txt"],
+        ["--context", "a", "--input", "questions.txt", "--output", "./questions.txt"],
+        ["--context", "a", "b", "--checkpoint", "x.ckpt", "--output", "x.ckpt"],
+    ):
+        with pytest.raises(AlbertError, match="the file is an input, too"):
+            check_questions(*argv)
+    with pytest.raises(AlbertError, match=r"squad-best.ckpt: it is a file of the run"):
+        check_questions("--context", "a", "b", "--output", str(best))
+    check_questions("--context", "a", "b", "--output", "run/predictions/answers.jsonl")
+
+
 ANSWERS: dict[str, Any] = {
     "question": "a\tb?",
     "answers": [

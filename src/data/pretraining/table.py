@@ -34,10 +34,10 @@ from src.data.pretraining.records import (
     columns_of,
 )
 from src.data.pretraining.schema_file import rows_of_schema
+from src.data.record_schema import ROW_WEIGHT
 
 _LOG = logging.getLogger(__name__)
 
-ROW_WEIGHT = "row_weight"
 PRETRAIN_COLUMNS = (
     INPUT_IDS,
     INPUT_MASK,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fault_run, pretraining_data, recompute_memory, squad_features
+from benchmarks import fault_run, pretraining_data, recompute_memory, squad_features, squad_overfit
 from src.common.errors import AlbertError
 from src.config.load import load_config
 from src.data import film_reviews
@@ -123,12 +123,17 @@ def check_environment(arguments: list[str]) -> None:
     assert arguments in (["runtime"], ["dev"])
 
 
+def parse_squad(arguments: list[str]) -> None:
+    given = [word for word in arguments if word != "--foreground"]
+    load_config("squad", with_existing_config(given, "task_squad_config.yaml"))
+
+
 # What reads the arguments behind the begin of a command.
 PARSERS: dict[str, Callable[[list[str]], object]] = {
     **dict.fromkeys(CONVERTER, parse_convert),
     **dict.fromkeys(SQUAD_CONVERTER, parse_squad_data),
     **dict.fromkeys(CLASSIFIER, lambda arguments: load_config("classifier", substitute(arguments))),
-    **dict.fromkeys(SQUAD, lambda arguments: load_config("squad", substitute(arguments))),
+    **dict.fromkeys(SQUAD, parse_squad),
     **dict.fromkeys(PRETRAINING_DATA, parse_pretraining_data),
     "python evaluate_squad.py": parse_squad_score,
     "python predict.py": lambda arguments: predict_parser().parse_args(arguments),
@@ -138,6 +143,7 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     "python -m benchmarks.pretraining_data": pretraining_data.parse,
     "python -m benchmarks.recompute_memory": recompute_memory.parse,
     "python -m benchmarks.squad_features": squad_features.parse,
+    "python -m benchmarks.squad_overfit": squad_overfit.parse,
     "make": check_targets,
     "bash scripts/make_environment.sh": check_environment,
 }

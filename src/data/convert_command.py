@@ -12,6 +12,7 @@ from typing import Any
 
 from src.common.errors import ConfigError
 from src.common.files import sha256_of, write_json_atomic
+from src.common.interrupts import interrupted_by_sigterm
 from src.data.convert import SplitStatistics, build_rows, encode_labels
 from src.data.convert_options import parse_options
 from src.data.convert_plan import ConversionTask, chosen_format, output_paths, read_task, refuse_existing
@@ -50,7 +51,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if options.input is not None:
         raise ConfigError("it is for --inspect", "--input", "GLUE's folder is --input_dir, your own files --train_file")
-    _convert(options)
+    with interrupted_by_sigterm():
+        _convert(options)
     return 0
 
 

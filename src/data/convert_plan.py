@@ -24,7 +24,10 @@ from src.data.glue import GLUE_TASKS, GlueTask, find_split_files, find_task, rea
 from src.data.record_writer import existing_outputs
 
 RECORD_SUFFIXES = {"mindrecord": ".mindrecord", "tfrecord": ".tfrecord"}
-_TFRECORD_NAMES = (".tf_record", ".tfrecord", ".tfrecords")
+_FORM_OF_SUFFIX = {
+    **dict.fromkeys((".tf_record", ".tfrecord", ".tfrecords"), "tfrecord"),
+    ".mindrecord": "mindrecord",
+}
 _SPLIT_FLAGS = {"train": "do_train", "dev": "do_eval", "test": "do_pred"}
 _OUTPUT_PATHS = {
     "train": "train_data_output_path",
@@ -104,10 +107,18 @@ def chosen_format(options: argparse.Namespace) -> str:
 
 
 def format_of(file_format: str | None, paths: Iterable[Path]) -> str:
-    """Return the form that is asked for, else what the suffixes of the named outputs say, else ``mindrecord``."""
-    if file_format:
-        return file_format
-    return "tfrecord" if any(path.suffix in _TFRECORD_NAMES for path in paths) else "mindrecord"
+    """Return the form that is asked for, else what the suffixes of the named outputs say, else ``mindrecord``.
+
+    Raises:
+        ConfigError: A name says another form than the one that is asked for.
+    """
+    forms = {path: _FORM_OF_SUFFIX.get(path.suffix) for path in paths}
+    for path, form in forms.items():
+        if file_format and form and form != file_format:
+            raise ConfigError(
+                f"the name {path} is that of a {form} file", "--file_format", f"say {form}, or another name"
+            )
+    return file_format or ("tfrecord" if "tfrecord" in forms.values() else "mindrecord")
 
 
 def refuse_existing(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.common.errors import ConfigError, OutputError
+from src.common.interrupts import interrupted_by_sigterm
 from src.common.log import setup_logging
 from src.data.convert_plan import RECORD_SUFFIXES, format_of, refuse_existing
 from src.data.convert_report import finished_line, progress
@@ -38,7 +39,8 @@ def main(argv: Sequence[str]) -> int:
     if options.input is not None:
         raise ConfigError("it is for --inspect", "--input", "the json files are --train_file and --eval_file")
     setup_logging()
-    _convert(options)
+    with interrupted_by_sigterm():
+        _convert(options)
     return 0
 
 

@@ -6,7 +6,6 @@ with random weights. Here a backbone that is not covered completely is an error.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from mindspore import Parameter, Tensor, nn
 
 from src.common.errors import CheckpointError
 from src.model.albert_model import AlbertModel
-from src.model.names import backbone_shapes, canonical_name, layer_of
+from src.model.names import backbone_shapes, canonical_name, is_training_state, layer_of
 from src.model.shape_hints import mismatch_reason
 
 _SHOWN_NAMES = 4
@@ -27,13 +26,6 @@ _SHOWN_NAMES = 4
 _CHECKSUM_MARK = b"crc_num"
 _CHECKSUM_BYTES = len(_CHECKSUM_MARK) + 10
 _FORMATS = {".ckpt": "ckpt", ".safetensors": "safetensors"}
-# Moments and counters of the optimizers of this project, of MindSpore and of the model zoo.
-_OPTIMIZER_STATE = re.compile(
-    r"^(?:adam_[mv]|lamb_[mv]|moments?|moment[12]|accum|accumulation|accu_grads|vhat|stat)\."
-    r"|[./](?:adam_[mv]|lamb_[mv])$"
-    r"|(?:^|\.)(?:global_step|step_num|epoch_num|learning_rate|beta[12]_power|loss_scale|scale_sense|scale"
-    r"|current_iterator_step|last_overflow_iterator_step)$"
-)
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,7 @@ def _weights_by_canonical_name(entries: Mapping[str, np.ndarray], path: Path) ->
     """
     weights: dict[str, np.ndarray] = {}
     for name, values in entries.items():
-        if _OPTIMIZER_STATE.search(name):
+        if is_training_state(name):
             continue
         if "albert_layer_groups" in name:
             raise CheckpointError("the names are those of HF transformers", str(path), "convert the checkpoint first")
@@ -204,7 +196,7 @@ def load_weights(
     wanted = {
         canonical_name(parameter.name): parameter
         for parameter in network.get_parameters()
-        if not _OPTIMIZER_STATE.search(parameter.name)
+        if not is_training_state(parameter.name)
     }
     required = set(wanted) if what == "all" else _backbone_names(network)
     problems = _problems(weights, wanted, required, what)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, cast
 
 from src.common.errors import DataError, OutputError
 from src.common.files import make_directory
+from src.common.interrupts import interrupted_by_sigterm
 from src.data.pretraining.documents import Block, TextFormat, detect_format, read_blocks
 from src.data.pretraining.encoding import is_ideograph
 from src.data.pretraining.manifest import (
@@ -54,7 +53,7 @@ def create(options: PretrainDataOptions, tokenizer: Tokenizer) -> None:
     _warn(options, tokenizer)
     make_directory(options.output_dir)
     progress = Progress(sum(size_of(path) for path, _ in files))
-    with _interrupted_by_sigterm(), run.locked():
+    with interrupted_by_sigterm(), run.locked():
         resumed = run.begin(content, resume=arguments.resume, overwrite=arguments.overwrite)
         shards = _make(options, plan, run, files, progress, resumed)
         old = run.existing(options.output_files)
@@ -62,20 +61,6 @@ def create(options: PretrainDataOptions, tokenizer: Tokenizer) -> None:
             raise OutputError("the output appeared during the work", str(options.output_dir / old[0]))
         manifest = publish_shards(run, plan, shards, content, options.output_files, old)
     _report(manifest, options, progress)
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, by which schedulers end a job, do what Ctrl-C does: leave things tidy for --resume."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _with_formats(files: Sequence[Path], text_format: str) -> list[_CorpusFile]:

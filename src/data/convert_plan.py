@@ -115,9 +115,8 @@ def format_of(file_format: str | None, paths: Iterable[Path]) -> str:
     forms = {path: _FORM_OF_SUFFIX.get(path.suffix) for path in paths}
     for path, form in forms.items():
         if file_format and form and form != file_format:
-            raise ConfigError(
-                f"the name {path} is that of a {form} file", "--file_format", f"say {form}, or another name"
-            )
+            what = f"{path} has the name of a {form} file"
+            raise ConfigError(what, "--file_format", f"say {form}, or choose another name")
     return file_format or ("tfrecord" if "tfrecord" in forms.values() else "mindrecord")
 
 

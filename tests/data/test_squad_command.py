@@ -257,6 +257,12 @@ def test_an_output_is_no_input_and_no_other_output(tmp_path: Path, vocab: Path, 
     assert not (tmp_path / "one.npz").exists()
 
 
+def test_a_name_that_contradicts_the_format(tmp_path: Path, convert: Run) -> None:
+    train = squad_json(tmp_path / "train.json")
+    with pytest.raises(ConfigError, match=r"x\.mindrecord has the name of a mindrecord file"):
+        convert("--train_file", train, "--train_feature_file", tmp_path / "x.mindrecord")
+
+
 def test_windows_that_do_not_overlap_are_told(tmp_path: Path, convert: Run, capsys: pytest.CaptureFixture[str]) -> None:
     train = squad_json(tmp_path / "train.json", [asked("a", "who ?", "Ann")])
     convert("--train_file", train, "--max_seq_length", 10, "--doc_stride", 5)

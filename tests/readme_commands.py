@@ -14,6 +14,7 @@ CONVERTER = ("python create_finetuning_data.py", "bash scripts/convert_finetune_
 SQUAD_CONVERTER = ("python create_squad_data.py", "bash scripts/convert_finetune_datasets_squad.sh")
 SQUAD = ("python run_squad_v1.py", "bash scripts/run_squad.sh")
 PRETRAIN = ("python run_pretrain.py", "python pretrain_eval.py")
+WEIGHTS = "python convert_tf_ckpt/"
 LAUNCHER = "python launch.py"
 # MindSpore's and MPI's, whose own options are not ours.
 LAUNCHERS = ("msrun", "mpirun")
@@ -26,6 +27,7 @@ _READ = re.split(
     --train_file --dev_file --test_file --eval_file --eval_json_path --test_json_path --eval_json --context_file
     --na_prob_file --train_data_file_path --eval_data_file_path --test_data_file_path
     --load_pretrain_checkpoint_path --load_finetune_checkpoint_path --data_dir --eval_data_dir --load_checkpoint_path
+    --ckpt_file_path --load_dir --config
     """.strip(),
 )
 
@@ -130,6 +132,9 @@ def outputs(command: str) -> list[str]:
             for name, suffix in (("--train_file", "_train.mindrecord"), ("--eval_file", "_dev.features.npz")):
                 for file in option(words, name):
                     made.append(f"{folder}/squad_v{'2.0' if '2.0' in file else '1.1'}{suffix}")
+    elif command.startswith(WEIGHTS):
+        made += option(words, "--output", "--output_path", "--output_file_name")
+        made += [str(Path(name).with_suffix(".yaml")) for name in made if name.endswith((".ckpt", ".safetensors"))]
     elif command.startswith("python train_vocabulary.py"):
         made += [prefix + suffix for prefix in option(words, "--output_prefix") for suffix in (".model", ".vocab")]
     elif is_squad(command) or launched_classifier(command):

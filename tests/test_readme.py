@@ -23,6 +23,8 @@ from src.data.vocabulary_options import parse_options as parse_vocabulary
 from src.evaluate.squad_score import parse_options as parse_squad_score
 from src.runtime.launch.options import parse_options as parse_launch
 from src.tasks.predict_options import make_parser as predict_parser
+from src.weights import read_weight_command, save_weight_command
+from src.weights.convert_options import parse_options as parse_weights
 from tests.readme_commands import (
     CLASSIFIER,
     CONVERTER,
@@ -88,6 +90,8 @@ def substitute(words: list[str]) -> list[str]:
     """Return arguments that parse without the files that earlier commands make."""
     result = [word for word in words if word != "--foreground"]
     for index, word in enumerate(result[:-1]):
+        if word == "--overlay" and not (ROOT / result[index + 1]).exists():
+            result[index + 1] = str(ROOT / "configs" / "large.yaml")
         if word == "--config_path" and not (ROOT / result[index + 1]).exists():
             result[index + 1] = str(ROOT / "task_classifier_config.yaml")
             # What such a file of a run says of the data.
@@ -138,6 +142,9 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     "python evaluate_squad.py": parse_squad_score,
     "python predict.py": lambda arguments: predict_parser().parse_args(arguments),
     "python train_vocabulary.py": parse_vocabulary,
+    "python convert_tf_ckpt/convert.py": parse_weights,
+    "python convert_tf_ckpt/read_weight_tf.py": lambda arguments: read_weight_command.make_parser().parse(arguments),
+    "python convert_tf_ckpt/save_weight_ms.py": lambda arguments: save_weight_command.make_parser().parse(arguments),
     "python -m src.data.film_reviews": check_film_reviews,
     "python -m benchmarks.fault_run": fault_run.parse,
     "python -m benchmarks.pretraining_data": pretraining_data.parse,
@@ -206,6 +213,9 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python predict.py classify --run_dir x --no_such_key",
         "python predict.py fill-mask --run_dir x --no_such_key",
         "python train_vocabulary.py --no_such_key 1",
+        "python convert_tf_ckpt/convert.py --no_such_key 1",
+        "python convert_tf_ckpt/read_weight_tf.py --no_such_key 1",
+        "python convert_tf_ckpt/save_weight_ms.py --no_such_key 1",
         "python create_pretraining_data.py --no_such_key 1",
         "python -m src.data.film_reviews --no_such_key 1",
         "python -m benchmarks.fault_run --no_such_key 1",

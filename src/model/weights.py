@@ -122,7 +122,8 @@ def _weights_by_canonical_name(entries: Mapping[str, np.ndarray], path: Path) ->
         if is_training_state(name):
             continue
         if "albert_layer_groups" in name:
-            raise CheckpointError("the names are those of HF transformers", str(path), "convert the checkpoint first")
+            fix = "convert it with convert_tf_ckpt/convert.py"
+            raise CheckpointError("the names are those of HF transformers", str(path), fix)
         canonical = canonical_name(name)
         if canonical in weights:
             raise CheckpointError(f"{canonical} is there twice, under different prefixes", str(path))

@@ -32,6 +32,11 @@ class TokenizerFiles:
     vocabulary: Path | None = None
     do_lower_case: bool = True
 
+    @property
+    def file(self) -> Path | None:
+        """Return the file that is set."""
+        return self.spm_model or self.vocabulary
+
     def load(self) -> Tokenizer:
         """Return the tokenizer; raise ``DataError`` when a file is missing or damaged."""
         return load_tokenizer(self.vocabulary or "", self.spm_model or "", self.do_lower_case)

@@ -27,7 +27,7 @@ HARD_TEXTS: list[tuple[str, tuple[str, ...]]] = [
         ("China", "2010", "1,000", "47°N", "end"),
     ),
     ("rock ´n´ roll a´b ¨x İstanbul ΣΊΣΥΦΟΣ ẞ", ("rock", "n´ roll", "İstanbul", "ΣΊΣΥΦΟΣ", "ẞ")),
-    ("\u0301 a \u064db\ud800c [CLS] [MASK] ▁under_score▁", ("[CLS]", "[MASK]", "c", "under_score")),
+    ("\u0301 a \u064db\u200dc [CLS] [MASK] ▁under_score▁", ("[CLS]", "[MASK]", "c", "under_score")),
 ]
 
 

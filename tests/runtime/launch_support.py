@@ -37,6 +37,10 @@ def on_term(action):
 """
 
 
+def heed_sighup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @dataclass
 class Job:
     """A folder in which launches run.
@@ -75,6 +79,8 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Tests that were started with nohup would hand on a SIGHUP that is ignored, and the launcher respects that.
+            preexec_fn=heed_sighup,
         )
 
     def pid(self, rank: int | str) -> int:

@@ -3,7 +3,7 @@
 import sys
 
 from src.common.cli import run_command
-from src.tasks.predict_command import main
+from src.predict.command import main
 
 if __name__ == "__main__":
     sys.exit(run_command(main))

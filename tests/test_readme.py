@@ -21,8 +21,8 @@ from src.data.pretraining.options import parse_arguments as parse_pretraining_da
 from src.data.squad_options import parse_options as parse_squad_data
 from src.data.vocabulary_options import parse_options as parse_vocabulary
 from src.evaluate.squad_score import parse_options as parse_squad_score
+from src.predict.options import make_parser as predict_parser
 from src.runtime.launch.options import parse_options as parse_launch
-from src.tasks.predict_options import make_parser as predict_parser
 from src.weights import read_weight_command, save_weight_command
 from src.weights.convert_options import parse_options as parse_weights
 from tests.readme_commands import (

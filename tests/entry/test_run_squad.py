@@ -196,7 +196,7 @@ def test_run_directory_answers_by_itself(run_of: Runs, files: SquadFiles, tmp_pa
     rows = [{"id": number, "question": row["question"], "context": row["context"]} for number, row in gold.items()]
     (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     argv = ["qa", "--run_dir", run, "--input", tmp_path / "questions.jsonl", "--json", "--output", tmp_path / "answers"]
-    assert call("src.tasks.predict_command", argv).status == 0
+    assert call("src.predict.command", argv).status == 0
     answers = {row["id"]: row["answer"] for row in read_jsonl(tmp_path / "answers")}
     assert answers == answers_of(run / "predictions" / name_of(variant, "test"))["predictions.json"]
 

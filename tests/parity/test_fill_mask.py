@@ -21,9 +21,9 @@ def test_probabilities_and_tokens_equal_huggingface(tmp_path: Path) -> None:
     from src.data.masked_text import encode_masked
     from src.data.tokenization import load_tokenizer
     from src.model.names import canonical_name, huggingface_name
+    from src.predict.mask_filler import MaskFiller
+    from src.predict.texts import GivenText
     from src.tasks.assets import read_task_description
-    from src.tasks.mask_filler import MaskFiller
-    from src.tasks.predict_texts import GivenText
     from tests.tasks.pretrain_runs import make_run, write_vocabulary
 
     vocabulary = write_vocabulary(tmp_path / "vocab.txt")

@@ -13,9 +13,9 @@ from src.data.masked_text import encode_masked
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.model.fill_mask import AlbertFillMask
 from src.model.heads import AlbertCLSModel, AlbertInference
+from src.predict.mask_filler import MaskFiller
+from src.predict.texts import GivenText
 from src.tasks.assets import TaskDescription, pretraining_description
-from src.tasks.mask_filler import MaskFiller
-from src.tasks.predict_texts import GivenText
 from tests.tasks.pretrain_runs import LENGTH, SPECIAL, WORDS, make_run, network_of, write_vocabulary
 
 TEXTS = [

@@ -16,9 +16,9 @@ from src.data.tokenization import Tokenizer
 from src.evaluate.squad_answers import Candidate, QuestionAnswers
 from src.model.heads import AlbertInference
 from src.model.weights import load_weights
+from src.predict.question_texts import GivenQuestion
 from src.tasks.assets import AnswerSettings, TaskDescription
 from src.tasks.inference import evaluation_plan
-from src.tasks.question_texts import GivenQuestion
 from src.tasks.squad_answering import BEAM, run_answers, squad_model
 from src.tasks.squad_data import QuestionSet
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import DataError
-from src.tasks.predict_texts import GivenText, ask, given, one_line
+from src.predict.texts import GivenText, ask, given, one_line
 
 _FORM_FIX = 'give {"question": "...", "context": "..."} a line, or --context and a question a line'
 _KEYS = ("question", "context", "id")

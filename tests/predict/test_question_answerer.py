@@ -13,9 +13,9 @@ import pytest
 from src.common.errors import CheckpointError, DataError
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.model.squad import AlbertSquadModel
+from src.predict.question_answerer import QuestionAnswerer
+from src.predict.question_texts import GivenQuestion
 from src.tasks.assets import AnswerSettings
-from src.tasks.question_answerer import QuestionAnswerer
-from src.tasks.question_texts import GivenQuestion
 from tests.tasks.squad_runs import (
     LENGTH,
     PASSAGES,

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from src.common.errors import DataError
-from src.tasks.predict_texts import GivenText
-from src.tasks.question_texts import (
+from src.predict.question_texts import (
     GivenQuestion,
     conversation,
     questions_about,
     questions_of_records,
     read_passage,
 )
+from src.predict.texts import GivenText
 
 RECORD = {"question": "Who?", "context": "Ann."}
 

@@ -15,8 +15,8 @@ from src.data.features import build_pair
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.evaluate.predictions import softmax
 from src.model.heads import AlbertCLSModel, AlbertInference
+from src.predict.text_classifier import TextClassifier, TextPair
 from src.tasks.assets import TaskDescription
-from src.tasks.predictor import TextClassifier, TextPair
 
 WORDS = ["good", "bad", "film", "a", "the"]
 NETWORK = NetworkConfig(

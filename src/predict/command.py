@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from src.common.errors import ConfigError, DataError
 from src.common.files import atomic_path
 from src.common.log import setup_logging
-from src.tasks.predict_options import CLASSIFY, FILL_MASK, QUESTIONS, check_options, make_parser
-from src.tasks.predict_texts import (
+from src.predict.options import CLASSIFY, FILL_MASK, QUESTIONS, check_options, make_parser
+from src.predict.question_texts import (
+    GivenQuestion,
+    conversation,
+    questions_about,
+    questions_of_records,
+    read_passage,
+)
+from src.predict.texts import (
     GivenText,
     batches,
     given,
@@ -23,18 +30,11 @@ from src.tasks.predict_texts import (
     texts_of_pipe,
     texts_of_terminal,
 )
-from src.tasks.question_texts import (
-    GivenQuestion,
-    conversation,
-    questions_about,
-    questions_of_records,
-    read_passage,
-)
 
 if TYPE_CHECKING:
     from src.data.tokenization import Tokenizer
+    from src.predict.text_classifier import TextPair
     from src.tasks.assets import AnswerSettings, TaskDescription
-    from src.tasks.predictor import TextPair
 
 _REQUESTS = {
     CLASSIFY: "Type a text and Enter (a TAB parts the texts of a pair)",
@@ -192,7 +192,7 @@ def _questions(options: argparse.Namespace) -> tuple[Iterator[GivenQuestion], in
 
 def _pair(line: GivenText) -> TextPair:
     """Return the text, or the two texts parted by a TAB, of a line."""
-    from src.tasks.predictor import TextPair
+    from src.predict.text_classifier import TextPair
 
     if line.text.count("\t") > 1 or not all(text.strip() for text in line.text.split("\t")):
         raise DataError("neither a text nor two with a TAB between", line.where, "correct the line")
@@ -224,7 +224,7 @@ def _write(
 def _classify(options: argparse.Namespace) -> None:
     """Run ``predict.py classify``."""
     run = _load(options)
-    from src.tasks.predictor import TextClassifier, TextPair
+    from src.predict.text_classifier import TextClassifier, TextPair
 
     classifier = TextClassifier(run.description, run.tokenizer, run.checkpoint)
 
@@ -242,7 +242,7 @@ def _classify(options: argparse.Namespace) -> None:
 def _fill_mask(options: argparse.Namespace) -> None:
     """Run ``predict.py fill-mask``."""
     run = _load(options)
-    from src.tasks.mask_filler import MaskFiller
+    from src.predict.mask_filler import MaskFiller
 
     filler = MaskFiller(run.description, run.tokenizer, run.checkpoint)
     _write(options, *_texts(options), lambda texts, size: filler.predict(texts, size, options.top_k))
@@ -253,7 +253,7 @@ def _answer_questions(options: argparse.Namespace) -> None:
     # Before MindSpore is loaded: the passage may be wrong.
     questions, size = _questions(options)
     run = _load(options)
-    from src.tasks.question_answerer import QuestionAnswerer
+    from src.predict.question_answerer import QuestionAnswerer
 
     settings = _answer_settings(options, run.description)
     answerer = QuestionAnswerer(run.description, run.tokenizer, run.checkpoint, settings)

@@ -15,8 +15,8 @@ from src.data.tokenization import Tokenizer
 from src.model.fill_mask import AlbertFillMask
 from src.model.pretraining import AlbertPreTrainingModel
 from src.model.weights import load_weights
+from src.predict.texts import GivenText
 from src.tasks.assets import TaskDescription
-from src.tasks.predict_texts import GivenText
 
 
 def _power_of_two(number: int) -> int:

@@ -1,0 +1,1 @@
+"""Trained networks as files for other programs: written, described, verified, opened again."""

@@ -9,135 +9,102 @@ from pathlib import Path
 
 from src.common.arguments import OneLineParser
 from src.common.errors import ConfigError, DataError, OutputError
+from src.predict.help_texts import COMMANDS, DESCRIPTION, EXAMPLES_END, QUESTIONS_END, CommandHelp
 
 CLASSIFY = "classify"
 FILL_MASK = "fill-mask"
 QUESTIONS = "qa"
-
-_DESCRIPTION = """\
-Predict on raw text with a run of this project.
-
-  classify   label (or score) of texts and pairs of texts, with a fine-tuned run (run_classifier.py)
-  fill-mask  words that fit in the places of [MASK], with a pre-training run (run_pretrain.py)
-  qa         answers to questions about a passage, with a run on SQuAD (run_squad_v1.py)
-"""
-_CLASSIFY_EXAMPLES = """\
-  python predict.py classify --run_dir runs/sst2 "a gripping, funny film"
-  python predict.py classify --run_dir runs/mrpc "first sentence" --text_b "second sentence"
-  python predict.py classify --run_dir runs/sst2 --input texts.txt --output answers.jsonl --json
-  cat texts.txt | python predict.py classify --run_dir runs/sst2
-"""
-_FILL_MASK_EXAMPLES = """\
-  python predict.py fill-mask --run_dir runs/run_pretrain "The [MASK] was wonderful."
-  python predict.py fill-mask --run_dir runs/run_pretrain --top_k 10 "A [MASK] of two [MASK]."
-  python predict.py fill-mask --run_dir runs/run_pretrain --input texts.txt --output answers.jsonl --json
-"""
-_QUESTIONS_EXAMPLES = """\
-  python predict.py qa --run_dir runs/squad --context "It rained in Rome." "Where did it rain?" "What did it do?"
-  python predict.py qa --run_dir runs/squad --context_file passage.txt --top_n 3 "Who wrote it?"
-  python predict.py qa --run_dir runs/squad --context_file passage.txt --input questions.txt
-  python predict.py qa --run_dir runs/squad --input questions.jsonl --output answers.jsonl --json
-"""
-_QUESTIONS_DESCRIPTION = """\
-Print for each question: answer, its probability, its place in the passage as start-end in characters (end exclusive),
-and the question; parted by tabs. With --top_n above 1 a line for each answer, with its number in front.
-A run on SQuAD v2.0 may find that the passage does not tell: (no answer).
-
-Without --context and --context_file, --input and a pipe hold JSON lines: {"question": "...", "context": "..."}, and
-perhaps "id", which is given back by --json. Title, answers and is_impossible of SQuAD's records are passed over.
-"""
-_END = "Without texts and with a terminal it asks for one text after the other.\n"
-_QUESTIONS_END = (
-    "Without questions and with a terminal it asks for a passage, where none is given, and for questions.\n"
-)
+NER = "ner"
+ENCODE = "encode"
+POOLINGS = ("mean", "cls", "pooler")
+"""How the vectors of a text's tokens become one; the first is the default."""
+LINES, JSON_LINES = "lines", "jsonl"
 
 
 def make_parser() -> OneLineParser:
     """Return the command line of ``predict.py``."""
+    examples = "".join(found.examples for found in COMMANDS.values())
     parser = OneLineParser(
         prog="predict.py",
-        description=_DESCRIPTION,
-        epilog=f"examples:\n{_CLASSIFY_EXAMPLES}{_FILL_MASK_EXAMPLES}{_QUESTIONS_EXAMPLES}{_END}",
+        description=DESCRIPTION,
+        epilog=f"examples:\n{examples}{EXAMPLES_END}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar=f"{CLASSIFY}|{FILL_MASK}|{QUESTIONS}")
-    _add_classify(commands)
-    _add_fill_mask(commands)
-    _add_questions(commands)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
+    for name, found in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=found.summary,
+            description=found.description,
+            epilog=f"examples:\n{found.examples}{QUESTIONS_END if name == QUESTIONS else EXAMPLES_END}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_source(command, found.trainer)
+        _add_texts(command, found)
+        _add_own(command, name)
     return parser
 
 
-def _add_classify(commands: argparse._SubParsersAction[OneLineParser]) -> None:
-    classify = commands.add_parser(
-        CLASSIFY,
-        help="label (or score) of texts and pairs of texts",
-        epilog=f"examples:\n{_CLASSIFY_EXAMPLES}{_END}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_common(classify, "run_classifier.py", "text", "to classify", "; a TAB parts the two texts of a pair")
-    classify.add_argument("--text_b", help="second text, for a task on pairs; goes with exactly one text")
-    classify.add_argument("--json", action="store_true", help="answers as JSON lines, with all probabilities")
-
-
-def _add_fill_mask(commands: argparse._SubParsersAction[OneLineParser]) -> None:
-    fill_mask = commands.add_parser(
-        FILL_MASK,
-        help="words that fit in the places of [MASK]",
-        description=(
-            "Print for each [MASK] the most probable tokens: number of the mask, token (one with the mark of its"
-            " vocabulary for the begin or the inside of a word), probability, and the text with the token in its place."
-        ),
-        epilog=f"examples:\n{_FILL_MASK_EXAMPLES}{_END}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_common(fill_mask, "run_pretrain.py", "text", "with one [MASK] or more")
-    fill_mask.add_argument("--top_k", type=int, default=5, help="tokens for each mask (default: 5)")
-    fill_mask.add_argument("--json", action="store_true", help="answers as JSON lines, one for each text")
-
-
-def _add_questions(commands: argparse._SubParsersAction[OneLineParser]) -> None:
-    questions = commands.add_parser(
-        QUESTIONS,
-        help="answers to questions about a passage",
-        description=_QUESTIONS_DESCRIPTION,
-        epilog=f"examples:\n{_QUESTIONS_EXAMPLES}{_QUESTIONS_END}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_common(questions, "run_squad_v1.py", "question", "about the passage", ", or one record a line", "windows")
-    passage = questions.add_mutually_exclusive_group()
-    passage.add_argument("--context", help="the passage; a long one is read in windows")
-    passage.add_argument("--context_file", type=Path, help="UTF-8 file, all of it the passage")
-    add = questions.add_argument
-    add("--top_n", type=int, default=1, help="answers to each question (default: 1)")
-    add("--null_threshold", type=float, help="SQuAD v2.0: no answer where null_odds is above it; default: the run's")
-    add("--max_answer_length", type=int, help="most tokens of an answer; default: the run's")
-    add("--json", action="store_true", help="answers as JSON lines, one for each question")
-
-
-def _add_common(
-    parser: OneLineParser, trainer: str, kind: str, which: str, more_of_input: str = "", rows: str = "texts"
-) -> None:
-    """Add the options that all commands have.
+def add_source(parser: OneLineParser, trainer: str) -> None:
+    """Add the options that say which network answers.
 
     Args:
         parser: Where to.
-        trainer: What makes the runs.
-        kind: What is given on the command line or on a line of a file.
-        which: More about it.
-        more_of_input: More about a line of a file.
-        rows: What batches are made of.
+        trainer: What makes the runs, for the help.
     """
-    add = parser.add_argument
-    help_text = f"{kind}s {which}; none reads --input, a pipe, or asks on the terminal"
-    add("text", nargs="*", metavar=kind, help=help_text)
-    add("--run_dir", required=True, type=Path, help=f"run directory of {trainer}")
-    add("--checkpoint", type=Path, help="weights to use; default: the best of the run, else the newest")
-    add("--input", type=Path, help=f"UTF-8 file, one {kind} a line{more_of_input}")
-    add("--output", type=Path, help="file for the answers, written as a whole; default: stdout")
-    add("--batch_size", type=int, default=32, help=f"{rows} per batch (default: 32)")
+    source = parser.add_argument_group("the network")
+    one = source.add_mutually_exclusive_group(required=True)
+    one.add_argument("--run_dir", type=Path, help=f"run directory of {trainer}")
+    one.add_argument("--model", type=Path, help="model exported by export.py, .mindir or .onnx, instead of a run")
+    add = source.add_argument
+    add("--checkpoint", type=Path, help="weights of the run to use; default: the best, else the newest")
     add("--spm_model_file", default="", help="SentencePiece model, for a run that holds no tokenizer")
     add("--vocab_file_path", default="", help="vocab.txt, for a run that holds no tokenizer")
+    add("--key_file", type=Path, help="file that holds the key of an encrypted model")
     add("--device_target", default="CPU", choices=("CPU", "GPU", "Ascend"), help="device (default: CPU)")
+
+
+def _add_texts(parser: OneLineParser, found: CommandHelp) -> None:
+    """Add where texts come from and where answers go to."""
+    kind, add = found.kind, parser.add_argument
+    help_text = f"{kind}s {found.which}; none reads --input, a pipe, or asks on the terminal"
+    add("text", nargs="*", metavar=kind, help=help_text)
+    add("--input", type=Path, help=f"UTF-8 file, one {kind} a line{found.more_of_input}")
+    help_text = (
+        f"what a line of --input or a pipe is: {found.line_forms} (default: {JSON_LINES} for a file named .jsonl)"
+    )
+    add("--input_format", choices=(LINES, JSON_LINES), help=help_text)
+    add("--output", type=Path, help=f"file for the answers, written as a whole; default: stdout{found.more_of_output}")
+    add("--json", action="store_true", help=f"answers as JSON lines, one for each {kind}")
+    add("--batch_size", type=int, default=32, help=f"{found.rows} per batch (default: 32)")
+
+
+def _add_own(parser: OneLineParser, name: str) -> None:
+    """Add what one command alone has."""
+    add = parser.add_argument
+    if name == CLASSIFY:
+        add("--text_b", help="second text, for a task on pairs; goes with exactly one text")
+    elif name == FILL_MASK:
+        add("--top_k", type=int, default=5, help="tokens for each mask (default: 5)")
+    elif name == ENCODE:
+        add("--text_b", help="second text, to be encoded with exactly one text as a pair")
+        help_text = (
+            f"vector of a text: mean of its tokens, the first token, or the tanh layer on it (default: {POOLINGS[0]})"
+        )
+        add("--pooling", choices=POOLINGS, default=POOLINGS[0], help=help_text)
+    elif name == QUESTIONS:
+        passage = parser.add_mutually_exclusive_group()
+        passage.add_argument("--context", help="the passage; a long one is read in windows")
+        passage.add_argument("--context_file", type=Path, help="UTF-8 file, all of it the passage")
+        add("--top_n", type=int, default=1, help="answers to each question (default: 1)")
+        add_answer_limits(parser)
+
+
+def add_answer_limits(parser: OneLineParser) -> None:
+    """Add the options that change how questions are answered."""
+    add = parser.add_argument
+    add("--null_threshold", type=float, help="SQuAD v2.0: no answer where null_odds is above it; default: the run's")
+    add("--max_answer_length", type=int, help="most tokens of an answer; default: the run's")
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -148,17 +115,14 @@ def check_options(options: argparse.Namespace) -> None:
         DataError: There is no such file of texts.
         OutputError: A folder stands where the answers should go.
     """
-    kind = "question" if options.command == QUESTIONS else "text"
-    second = options.text_b if options.command == CLASSIFY else None
+    kind = COMMANDS[options.command].kind
+    check_source(options)
+    second = getattr(options, "text_b", None)
     if second is not None and len(options.text) != 1:
         what = f"--text_b goes with exactly one text, not {len(options.text)}"
         raise ConfigError(what, "--text_b", "give one text, or pairs with a TAB between by --input")
     if options.text and options.input:
         raise ConfigError(f"{kind}s and --input exclude each other", "--input", "leave one of them out")
-    for name in ("batch_size", "top_k", "top_n", "max_answer_length"):
-        value = getattr(options, name, None)
-        if value is not None and value < 1:
-            raise ConfigError(f"must be at least 1, not {value}", f"--{name}", "give 1 or more")
     if any(not text.strip() for text in (*options.text, *([] if second is None else [second]))):
         raise ConfigError(f"a {kind} is empty", kind, f"give a {kind}")
     if sys.stdin is None and not (options.text or options.input):
@@ -172,25 +136,66 @@ def check_options(options: argparse.Namespace) -> None:
         _check_output(options)
 
 
+def check_source(options: argparse.Namespace) -> None:
+    """Refuse numbers that cannot be, and options of a run where an exported model is given.
+
+    Raises:
+        ConfigError: Names the option.
+    """
+    for name in ("batch_size", "top_k", "top_n", "max_answer_length"):
+        value = getattr(options, name, None)
+        if value is not None and value < 1:
+            raise ConfigError(f"must be at least 1, not {value}", f"--{name}", "give 1 or more")
+    threshold = getattr(options, "null_threshold", None)
+    if threshold is not None and math.isnan(threshold):
+        raise ConfigError("nan is no threshold", "--null_threshold", "give a number")
+    if options.model is None:
+        if options.key_file is not None:
+            raise ConfigError("only exported models are encrypted", "--key_file", "leave it out")
+    elif options.checkpoint is not None:
+        raise ConfigError("an exported model holds its weights", "--checkpoint", "leave it out, or give --run_dir")
+
+
+def wants_json_lines(options: argparse.Namespace) -> bool:
+    """Tell whether the lines of ``--input`` or a pipe are JSON."""
+    if options.input_format is not None:
+        return bool(options.input_format == JSON_LINES)
+    return options.input is not None and options.input.suffix == ".jsonl"
+
+
 def _check_output(options: argparse.Namespace) -> None:
     """Refuse to write the answers over what is read."""
     output = options.output.resolve()
     if output.is_dir():
         raise OutputError("a folder stands where the answers should go", str(options.output), "name a file")
-    names = ("input", "context_file", "checkpoint", "spm_model_file", "vocab_file_path")
+    names = ("input", "context_file", "checkpoint", "spm_model_file", "vocab_file_path", "model", "key_file")
     if output in {Path(value).resolve() for value in (getattr(options, name, None) for name in names) if value}:
         raise OutputError("the file is an input, too", str(options.output), "choose another --output")
-    run = options.run_dir.resolve()
-    if output.exists() and run in output.parents and output.parent != run / "predictions":
-        raise OutputError("it is a file of the run", str(options.output), "choose another --output")
+    if not output.exists():
+        return
+    if options.run_dir is not None:
+        run = options.run_dir.resolve()
+        if run in output.parents and output.parent != run / "predictions":
+            raise OutputError("it is a file of the run", str(options.output), "choose another --output")
+    elif output in _files_of_model(options.model):
+        raise OutputError("it is a file of the model", str(options.output), "choose another --output")
+
+
+def _files_of_model(model: Path) -> set[Path]:
+    """Return the files that export.py writes, as far as they are there."""
+    folder, stem = model.resolve().parent, model.stem
+    return {*folder.glob(f"{stem}.*"), *folder.joinpath(f"{stem}.assets").glob("*")}
 
 
 def _check_passage(options: argparse.Namespace) -> None:
-    """Refuse questions without a passage, and a threshold that is no number."""
+    """Refuse questions without a passage, and two passages to a question."""
+    given = options.context is not None or options.context_file is not None
+    if options.input_format is not None and given == (options.input_format == JSON_LINES):
+        what = "the records bring their passages" if given else "lines are questions about a passage, and none is given"
+        fix = "leave out --context and --context_file, or give --input_format lines"
+        raise ConfigError(what, "--input_format", fix if given else "give --context or --context_file")
     if options.context is not None and not options.context.strip():
         raise ConfigError("the passage is empty", "--context", "give a text")
     if options.text and options.context is None and options.context_file is None:
         fix = "give --context or --context_file, or both texts as JSON lines by --input"
         raise ConfigError("there is no passage to the questions", "--context", fix)
-    if options.null_threshold is not None and math.isnan(options.null_threshold):
-        raise ConfigError("nan is no threshold", "--null_threshold", "give a number")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from src.common.errors import DataError
 from src.data.squad import SquadFile, SquadQuestion
 from src.data.squad_features import SquadSettings, build_features
 from src.data.squad_table import table_of_features
-from src.data.tokenization import Tokenizer
 from src.evaluate.squad_answers import Candidate, QuestionAnswers
-from src.model.heads import AlbertInference
-from src.model.weights import load_weights
-from src.predict.question_texts import GivenQuestion
-from src.tasks.assets import AnswerSettings, TaskDescription
+from src.predict.base import Predictor
+from src.predict.model import LoadedModel
+from src.predict.options import QUESTIONS
+from src.predict.question_texts import GivenQuestion, question_record
+from src.predict.records import named
+from src.tasks.assets import AnswerSettings
 from src.tasks.inference import evaluation_plan
-from src.tasks.squad_answering import BEAM, run_answers, squad_model
+from src.tasks.squad_answering import BEAM, run_answers
 from src.tasks.squad_data import QuestionSet
 
 # [CLS], two [SEP] and at least one token of the passage.
@@ -28,38 +29,31 @@ _PLACES_BESIDE_QUESTION = 4
 _LARGEST_EXPONENT = 700.0
 
 
-class QuestionAnswerer:
+class QuestionAnswerer(Predictor[GivenQuestion]):
     """A question answering network with its tokenizer.
 
     Args:
-        description: What the run was trained on.
-        tokenizer: The one that made its records.
-        checkpoint: The weights.
+        model: The network.
         settings: How questions are answered: those of the description, perhaps with another limit or threshold.
             Probabilities are shared among ``n_best_size`` answers, as in the run's evaluation.
-
-    Attributes:
-        cut_questions: Questions that lost tokens because they have more than ``max_query_length``.
-
-    Raises:
-        CheckpointError: The checkpoint does not cover the network.
+        top_n: Answers to each question.
     """
 
-    def __init__(
-        self,
-        description: TaskDescription,
-        tokenizer: Tokenizer,
-        checkpoint: Path,
-        settings: AnswerSettings,
-    ) -> None:
-        self._description = description
-        self._tokenizer = tokenizer
-        self._settings = settings
-        self._network = AlbertInference(squad_model(description.network_config(), settings))
-        load_weights(self._network, checkpoint, what="all")
-        self.cut_questions = 0
+    command = QUESTIONS
 
-    def predict(self, questions: Sequence[GivenQuestion], batch_size: int, top_n: int) -> Iterator[dict[str, Any]]:
+    def __init__(self, model: LoadedModel, settings: AnswerSettings, top_n: int = 1) -> None:
+        super().__init__(model)
+        self._settings = settings
+        self._top_n = top_n
+        self._cut_questions = 0
+
+    def parse(self, record: Mapping[str, object], where: str) -> GivenQuestion:
+        """Return the question and the passage of a record, see ``question_record``."""
+        question = question_record(record, where)
+        self._check_length(question)
+        return question
+
+    def predict(self, items: Sequence[GivenQuestion], batch_size: int) -> Iterator[dict[str, Any]]:
         """Yield one record a question.
 
         It holds ``id`` where the question has one, ``question``, ``answer``, its characters ``start`` to ``end``
@@ -72,38 +66,43 @@ class QuestionAnswerer:
         of ``null_odds``, and the others are shared as if there were an answer.
 
         Args:
-            questions: The questions; passages that are equal are tokenized once.
+            items: The questions; passages that are equal are tokenized once.
             batch_size: Most windows of a batch.
-            top_n: Answers to each question.
 
         Raises:
             DataError: A question leaves no room for its passage.
         """
-        data = _file_of(questions)
-        self._check_lengths(questions)
-        description = self._description
+        if not items:
+            return
+        for item in items:
+            self._cut_questions += self._check_length(item) > self._settings.max_query_length
+        data, top_n = _file_of(items), self._top_n
+        description, tokenizer = self.model.description, self.model.tokenizer
         settings = replace(self._settings, n_best_size=max(self._settings.n_best_size, top_n))
         cut = SquadSettings(description.length, settings.max_query_length, settings.doc_stride)
-        features = build_features(data, self._tokenizer, cut, training=False)
+        features = build_features(data, tokenizer, cut, training=False)
         table = table_of_features(features, data)
-        plan = evaluation_plan(table, batch_size, description.buckets)
-        # A power of two, for the network is compiled once for each shape.
-        size = min(batch_size, 1 << (max(len(micro.indices) for micro in plan) - 1).bit_length())
+        plan = evaluation_plan(table, self.model.rows or batch_size, description.buckets)
+        size = self.model.batch_rows(batch_size, max(len(micro.indices) for micro in plan))
         asked = QuestionSet(data, features, table)
-        answers = run_answers(self._network, asked, plan, size, settings, "answer")
-        for question, found in zip(questions, answers, strict=True):
-            yield self._record(question, found, top_n)
+        answers = run_answers(self.model.network, asked, plan, size, settings, "answer")
+        for item, found in zip(items, answers, strict=True):
+            yield self._record(item, found, top_n)
 
-    def _check_lengths(self, questions: Sequence[GivenQuestion]) -> None:
-        """Count the questions that are cut, and refuse those that fill the network."""
-        most, length = self._settings.max_query_length, self._description.length
-        for question in questions:
-            tokens = len(self._tokenizer.encode(question.question))
-            self.cut_questions += tokens > most
-            if min(tokens, most) + _PLACES_BESIDE_QUESTION > length:
-                what = f"the question has {tokens} tokens, and the network sees {length} with those of the passage"
-                fix = f"shorten it to {length - _PLACES_BESIDE_QUESTION} tokens or less"
-                raise DataError(what, question.where, fix)
+    def notes(self) -> list[str]:
+        """Return how many questions were cut."""
+        cut, most = self._cut_questions, self._settings.max_query_length
+        return [f"{cut} questions were cut to their first {most} tokens"] if cut else []
+
+    def _check_length(self, question: GivenQuestion) -> int:
+        """Return the tokens of a question; refuse one that fills the network."""
+        most, length = self._settings.max_query_length, self.model.description.length
+        tokens = len(self.model.tokenizer.encode(question.question))
+        if min(tokens, most) + _PLACES_BESIDE_QUESTION > length:
+            what = f"the question has {tokens} tokens, and the network sees {length} with those of the passage"
+            fix = f"shorten it to {length - _PLACES_BESIDE_QUESTION} tokens or less"
+            raise DataError(what, question.where, fix)
+        return tokens
 
     def _record(self, question: GivenQuestion, found: QuestionAnswers, top_n: int) -> dict[str, Any]:
         """Return the record of one question."""
@@ -111,8 +110,7 @@ class QuestionAnswerer:
         ranked = [given, *(candidate for candidate in found.best if candidate is not given)]
         answers = [_entry(candidate) for candidate in ranked[:top_n]]
         first = answers[0]
-        record: dict[str, Any] = {} if question.id is None else {"id": question.id}
-        record |= {"question": question.question, "answer": first["text"]}
+        record: dict[str, Any] = named(question.id, {"question": question.question, "answer": first["text"]})
         record |= {key: first[key] for key in ("start", "end", "probability")} | {"answers": answers}
         if found.null_odds is not None:
             record |= {"null_odds": found.null_odds, "no_answer": not first["text"]}

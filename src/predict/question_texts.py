@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from src.common.errors import DataError
-from src.predict.texts import GivenText, ask, given, one_line
+from src.predict.records import check_keys, checked_text, id_of, object_of, text_of
+from src.predict.texts import GivenText, ask, given
 
-_FORM_FIX = 'give {"question": "...", "context": "..."} a line, or --context and a question a line'
-_KEYS = ("question", "context", "id")
+_FORM = '{"question": "...", "context": "..."}'
+_FORM_FIX = f"give {_FORM} a line, or --context and a question a line"
+_KEYS = ("question", "context")
 # Records in the form of SQuAD hold these too; they have no bearing on an answer.
 _PASSED_OVER = ("title", "answers", "is_impossible")
 # Linux hands over no more bytes of a line that is typed, and drops the others without a word.
@@ -75,7 +75,7 @@ def questions_of_records(lines: Iterator[GivenText]) -> Iterator[GivenQuestion]:
     Raises:
         DataError: A line is no such object, or a text is blank; names the line.
     """
-    return (_question_of_record(line) for line in lines)
+    return (question_record(object_of(line, _FORM_FIX), line.where) for line in lines)
 
 
 def conversation() -> Iterator[GivenQuestion]:
@@ -98,17 +98,20 @@ def conversation() -> Iterator[GivenQuestion]:
             return
 
 
-def _checked(question: str, context: str, where: str, id_: str | int | None = None) -> GivenQuestion:
+def question_record(record: Mapping[str, object], where: str) -> GivenQuestion:
+    """Return the question of a record: an object with ``question``, ``context`` and perhaps ``id``.
+
+    Raises:
+        DataError: It is no such object, or a text is blank.
+    """
+    check_keys(record, _KEYS, where, _PASSED_OVER)
+    question, context = (text_of(record, key, where, _FORM) for key in _KEYS)
+    return GivenQuestion(question, context, where, id_of(record, where))
+
+
+def _checked(question: str, context: str, where: str) -> GivenQuestion:
     """Return a question; refuse texts that are blank or no UTF-8."""
-    for key, text in (("question", question), ("context", context)):
-        if not text.strip():
-            raise DataError(f"{key} is empty", where, f"give its {key}, or remove the line")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            what = f"{key} holds {text[error.start]!a}, which is no character"
-            raise DataError(what, where, "give the text in UTF-8") from error
-    return GivenQuestion(question, context, where, id_)
+    return GivenQuestion(checked_text("question", question, where), checked_text("context", context, where), where)
 
 
 def _holds_passage(text: str) -> bool:
@@ -118,35 +121,3 @@ def _holds_passage(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "context" in record
-
-
-def _question_of_record(line: GivenText) -> GivenQuestion:
-    """Return the question of a line of JSON."""
-    try:
-        record = json.loads(line.text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"not valid json: {error.msg}", f"{line.where}, column {error.colno}", _FORM_FIX) from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or brackets thousands deep.
-        raise DataError(f"not valid json: {error}", line.where, _FORM_FIX) from error
-    if not isinstance(record, dict):
-        raise DataError("the line is no object", line.where, _FORM_FIX)
-    _check_keys(record, line.where)
-    name = record.get("id")
-    if "id" in record and (isinstance(name, bool) or not isinstance(name, (str, int))):
-        raise DataError("id is neither a text nor a whole number", line.where, "correct it, or leave it out")
-    return _checked(record["question"], record["context"], line.where, name)
-
-
-def _check_keys(record: dict[str, Any], where: str) -> None:
-    """Refuse a record with an unknown key, or without the texts that are needed."""
-    for key in record:
-        if key not in (*_KEYS, *_PASSED_OVER):
-            close = difflib.get_close_matches(key, _KEYS, n=1)
-            fix = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(_KEYS)}"
-            raise DataError(f"unknown key {one_line(key)!r}", where, fix)
-    for key in ("question", "context"):
-        if key not in record:
-            raise DataError(f"the key {key!r} is missing", where, _FORM_FIX)
-        if not isinstance(record[key], str):
-            raise DataError(f"{key} is not a text", where, _FORM_FIX)

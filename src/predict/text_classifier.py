@@ -2,107 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from src.common.errors import DataError
 from src.data.features import Features, build_pair
-from src.data.table import FinetuneTable
 from src.data.tokenization import Tokenizer
 from src.evaluate.predictions import prediction_records
-from src.model.heads import AlbertCLSModel, AlbertInference
-from src.model.weights import load_weights
-from src.tasks.assets import TaskDescription
+from src.predict.base import Predictor
+from src.predict.model import LoadedModel
+from src.predict.options import CLASSIFY
+from src.predict.records import named, text_record
+from src.predict.texts import GivenText
 from src.tasks.inference import evaluation_plan, run_inference
 
-# Of a text in an error message.
-_SHOWN_CHARACTERS = 40
+
+class PairEncoder:
+    """Turns texts and pairs of texts into tokens, cut to a length.
+
+    Attributes:
+        cut_texts: Those so far that lost tokens.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, length: int) -> None:
+        self._tokenizer = tokenizer
+        self._length = length
+        self.cut_texts = 0
+
+    def encode(self, given: GivenText) -> Features:
+        """Return the tokens of one text or pair."""
+        first = self._tokenizer.encode(given.text)
+        second = None if given.text_b is None else self._tokenizer.encode(given.text_b)
+        features = build_pair(first, second, self._length, self._tokenizer)
+        special = 3 if second else 2
+        self.cut_texts += len(features.input_ids) < len(first) + len(second or ()) + special
+        return features
+
+    def notes(self) -> list[str]:
+        """Return how many texts were cut."""
+        return [f"{self.cut_texts} texts were cut to {self._length} tokens"] if self.cut_texts else []
 
 
-@dataclass(frozen=True)
-class TextPair:
-    """A text, or a pair of texts."""
-
-    text_a: str
-    text_b: str | None = None
-
-
-def _table_of(features: Sequence[Features], description: TaskDescription) -> FinetuneTable:
-    """Return the features as a table without labels."""
-    lengths = np.array([len(feature.input_ids) for feature in features], dtype=np.int64)
-    return FinetuneTable(
-        source=Path("text"),
-        kind=description.kind,
-        labels=description.labels,
-        manifest=None,
-        max_seq_length=description.length,
-        token_ids=np.concatenate([np.array(f.input_ids, dtype=np.int32) for f in features]),
-        segment_ids=np.concatenate([np.array(f.segment_ids, dtype=np.int8) for f in features]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        label_ids=None,
-    )
-
-
-class TextClassifier:
+class TextClassifier(Predictor[GivenText]):
     """A classification or regression network with its tokenizer.
 
     Args:
-        description: What the run was trained on.
-        tokenizer: The one that made its records.
-        checkpoint: The weights.
-
-    Raises:
-        CheckpointError: The checkpoint does not cover the network.
+        model: The network.
     """
 
-    def __init__(self, description: TaskDescription, tokenizer: Tokenizer, checkpoint: Path) -> None:
-        self._description = description
-        self._tokenizer = tokenizer
-        outputs = 1 if description.kind == "regression" else len(description.labels)
-        self._network = AlbertInference(AlbertCLSModel(description.network_config(), outputs))
-        load_weights(self._network, checkpoint, what="all")
-        self._network.set_train(False)
-        self.cut_texts = 0
+    command = CLASSIFY
 
-    def predict(self, texts: Sequence[TextPair], batch_size: int) -> Iterator[dict[str, Any]]:
+    def __init__(self, model: LoadedModel) -> None:
+        super().__init__(model)
+        self._encoder = PairEncoder(model.tokenizer, model.description.length)
+
+    def parse(self, record: Mapping[str, object], where: str) -> GivenText:
+        """Return the text or the pair of a record, see ``text_record``."""
+        text = text_record(record, where, pairs=True)
+        self._check_pair(text)
+        return text
+
+    def predict(self, items: Sequence[GivenText], batch_size: int) -> Iterator[dict[str, Any]]:
         """Yield one record a text: label with probabilities, or score.
 
-        Each is cut to the length that the network was trained on; ``cut_texts`` counts those that lost tokens.
+        Each text is cut to the length that the network was trained on.
 
         Raises:
             DataError: A single text was given to a network that was trained on pairs, or the other way round.
         """
-        features = [self._encode(pair) for pair in texts]
-        if not features:
+        for item in items:
+            self._check_pair(item)
+        if not items:
             return
-        table = _table_of(features, self._description)
-        size = min(batch_size, len(features))
-        outputs = run_inference(
-            self._network, table, evaluation_plan(table, size, self._description.buckets), size
-        ).stacked()
-        for pair, record in zip(
-            texts, prediction_records(self._description.kind, outputs, self._description.labels), strict=True
-        ):
-            texts_of_pair = {"text": pair.text_a} | ({} if pair.text_b is None else {"text_b": pair.text_b})
-            yield texts_of_pair | {key: value for key, value in record.items() if key != "index"}
+        description = self.model.description
+        table = self.model.table_of([self._encoder.encode(item) for item in items])
+        size = self.model.batch_rows(batch_size, len(items))
+        plan = evaluation_plan(table, size, description.buckets)
+        outputs = run_inference(self.model.network, table, plan, size).stacked()
+        found = prediction_records(description.kind, outputs, description.labels)
+        for item, record in zip(items, found, strict=True):
+            answer = {key: value for key, value in record.items() if key != "index"}
+            yield named(item.id, item.texts() | answer)
 
-    def _encode(self, pair: TextPair) -> Features:
-        """Return the tokens of one text or pair."""
-        expected = self._description.pairs
-        if expected is not None and expected != (pair.text_b is not None):
-            trained, given = ("pairs of texts", "a single text") if expected else ("single texts", "a pair")
+    def notes(self) -> list[str]:
+        """Return how many texts were cut."""
+        return self._encoder.notes()
+
+    def _check_pair(self, given: GivenText) -> None:
+        """Refuse a pair where the network knows single texts, and the other way round."""
+        expected = self.model.description.pairs
+        if expected is not None and expected != (given.text_b is not None):
+            trained, what = ("pairs of texts", "a single text") if expected else ("single texts", "a pair")
             raise DataError(
-                f"the network was trained on {trained}, and this is {given}",
-                pair.text_a[:_SHOWN_CHARACTERS],
-                "give both texts: --text_b, or a TAB between them" if expected else "give one text without a TAB",
+                f"the network was trained on {trained}, and this is {what}",
+                given.where,
+                "give both texts: text_b, or a TAB between them" if expected else "give one text without a TAB",
             )
-        first = self._tokenizer.encode(pair.text_a)
-        second = None if pair.text_b is None else self._tokenizer.encode(pair.text_b)
-        features = build_pair(first, second, self._description.length, self._tokenizer)
-        special = 3 if second else 2
-        self.cut_texts += len(features.input_ids) < len(first) + len(second or ()) + special
-        return features

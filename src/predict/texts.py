@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -20,10 +20,23 @@ _BREAKS = {ord(mark): " " for mark in "\t\n\r\v\f\x85\u2028\u2029"}
 
 @dataclass(frozen=True)
 class GivenText:
-    """A text and where it stands, for errors: ``texts.txt:3``, or its first characters."""
+    """A text, or a pair of texts.
+
+    Attributes:
+        text: The text.
+        where: Where it stands, for errors: ``texts.txt:3``, or its first characters.
+        text_b: The second text of a pair.
+        id: The name that a record gave to it; ``None`` for none.
+    """
 
     text: str
     where: str
+    text_b: str | None = None
+    id: str | int | None = None
+
+    def texts(self) -> dict[str, str]:
+        """Return the texts as an answer repeats them."""
+        return {"text": self.text} | ({} if self.text_b is None else {"text_b": self.text_b})
 
 
 def one_line(text: str) -> str:
@@ -34,6 +47,18 @@ def one_line(text: str) -> str:
 def given(text: str) -> GivenText:
     """Return a text of the command line or the terminal."""
     return GivenText(text, one_line(text[:_SHOWN_CHARACTERS]))
+
+
+def pair_of(line: GivenText) -> GivenText:
+    """Return the text, or the two texts parted by a TAB, of a line.
+
+    Raises:
+        DataError: There are more, or one of them is blank.
+    """
+    if line.text.count("\t") > 1 or not all(text.strip() for text in line.text.split("\t")):
+        raise DataError("neither a text nor two with a TAB between", line.where, "correct the line")
+    first, tab, second = line.text.partition("\t")
+    return replace(line, text=first, text_b=second if tab else None)
 
 
 def texts_of_file(path: Path, kind: str = "text") -> Iterator[GivenText]:

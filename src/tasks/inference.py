@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
-from mindspore import nn
+from mindspore import Tensor
 
 from src.common.heartbeat import alive
 from src.data.batch_table import BatchTable
@@ -107,8 +107,27 @@ def rows_of_output(outputs: Sequence[np.ndarray], rows: np.ndarray, lengths: np.
     ]
 
 
+class InferenceNetwork(Protocol):
+    """A network that answers: a cell, or an exported one.
+
+    It takes token ids, mask and segments, each int32 [B, T], perhaps more, and returns one or several [B, ...].
+    """
+
+    def __call__(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return the outputs."""
+
+    def set_train(self, mode: bool = True) -> object:
+        """Choose between training and inference; without effect on an exported network."""
+
+
+def run_batch(network: InferenceNetwork, inputs: Sequence[Tensor | np.ndarray]) -> list[np.ndarray]:
+    """Return the outputs of a batch as arrays."""
+    result = network(*(item if isinstance(item, Tensor) else Tensor(item) for item in inputs))
+    return [item.asnumpy() for item in (result if isinstance(result, tuple) else (result,))]
+
+
 def run_inference(
-    network: nn.Cell,
+    network: InferenceNetwork,
     table: BatchTable,
     plan: list[MicroBatch],
     batch_size: int,
@@ -120,7 +139,7 @@ def run_inference(
     """Run ``network`` over the planned batches; several processes share them, and each gets all outputs.
 
     Args:
-        network: construct(input_ids, input_mask, segment_ids), each int32 [B, T], to one or several arrays [B, ...].
+        network: The network.
         table: The rows.
         plan: Batches, see ``evaluation_plan``.
         batch_size: B of every batch.
@@ -135,9 +154,7 @@ def run_inference(
         dataset = inference_dataset(table, own, batch_size)
         for micro, tensors in zip(own, dataset.create_tuple_iterator(num_epochs=1, do_copy=False), strict=True):
             alive()
-            result = network(*tensors)
-            outputs = [item.asnumpy() for item in (result if isinstance(result, tuple) else (result,))]
-            values += condense(outputs, micro.indices, table.lengths[micro.indices])
+            values += condense(run_batch(network, tensors), micro.indices, table.lengths[micro.indices])
             if on_batch is not None:
                 on_batch(len(values))
     together = gather_arrays(group, values)
@@ -147,7 +164,7 @@ def run_inference(
 
 
 def run_with_progress(
-    network: nn.Cell,
+    network: InferenceNetwork,
     table: BatchTable,
     plan: list[MicroBatch],
     batch_size: int,

@@ -148,9 +148,3 @@ def test_a_conversation_on_a_terminal(tiny_run: Runs) -> None:
         process.kill()
         process.wait()
         os.close(terminal)
-
-
-def test_tagging_runs_are_refused(tiny_run: Runs) -> None:
-    outcome = call("src.predict.command", ["classify", "--run_dir", tiny_run("names")[0], "anna"])
-    assert outcome.status == 2
-    assert "do_predict" in outcome.err

@@ -14,6 +14,7 @@ from src.data.tokenization import Tokenizer, load_tokenizer
 from src.model.fill_mask import AlbertFillMask
 from src.model.heads import AlbertCLSModel, AlbertInference
 from src.predict.mask_filler import MaskFiller
+from src.predict.model import checkpoint_model
 from src.predict.texts import GivenText
 from src.tasks.assets import TaskDescription, pretraining_description
 from tests.tasks.pretrain_runs import LENGTH, SPECIAL, WORDS, make_run, network_of, write_vocabulary
@@ -63,8 +64,8 @@ def test_equals_one_text_at_a_time(
 ) -> None:
     network = make_run(tmp_path / "run", vocabulary)
     network.set_train(False)
-    filler = MaskFiller(description_of(buckets), tokenizer, best_weights(tmp_path / "run"))
-    records = list(filler.predict(given(*TEXTS), batch_size, top_k=20))
+    filler = MaskFiller(checkpoint_model(description_of(buckets), tokenizer, best_weights(tmp_path / "run")), 20)
+    records = list(filler.predict(given(*TEXTS), batch_size))
     for text, record in zip(TEXTS, records, strict=True):
         encoded = encode_masked(text, tokenizer)
         rows = [np.array([values], np.int32) for values in (encoded.input_ids, encoded.positions)]
@@ -83,8 +84,8 @@ def test_equals_one_text_at_a_time(
 
 def test_texts_of_several_masks(vocabulary: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     make_run(tmp_path / "run", vocabulary)
-    filler = MaskFiller(description_of(), tokenizer, best_weights(tmp_path / "run"))
-    (record,) = filler.predict(given("a [MASK] film, [MASK]"), 4, top_k=3)
+    filler = MaskFiller(checkpoint_model(description_of(), tokenizer, best_weights(tmp_path / "run")), 3)
+    (record,) = filler.predict(given("a [MASK] film, [MASK]"), 4)
     first, second = record["masks"]
     assert [len(first), len(second)] == [3, 3]
     # A candidate stands beside the best token of the other mask.
@@ -96,8 +97,8 @@ def test_special_symbols_and_nameless_rows_are_not_offered(tmp_path: Path) -> No
     run, few = tmp_path / "run", tmp_path / "few.txt"
     make_run(run, write_vocabulary(tmp_path / "all.txt"))
     tokenizer = load_tokenizer(write_vocabulary(few, WORDS[:-2]))
-    filler = MaskFiller(description_of(), tokenizer, best_weights(run))
-    (record,) = filler.predict(given("[MASK]"), 1, top_k=100)
+    filler = MaskFiller(checkpoint_model(description_of(), tokenizer, best_weights(run)), 100)
+    (record,) = filler.predict(given("[MASK]"), 1)
     offered = [found["token"] for found in record["masks"][0]]
     assert sorted(offered) == sorted(WORDS[:-2])
     assert not set(offered) & set(SPECIAL)
@@ -116,22 +117,25 @@ def test_texts_that_cannot_be_filled(
     vocabulary: Path, tokenizer: Tokenizer, tmp_path: Path, text: str, message: str
 ) -> None:
     make_run(tmp_path / "run", vocabulary)
-    filler = MaskFiller(description_of((8, 16)), tokenizer, best_weights(tmp_path / "run"))
+    filler = MaskFiller(checkpoint_model(description_of((8, 16)), tokenizer, best_weights(tmp_path / "run")))
     with pytest.raises(DataError, match=message):
-        list(filler.predict(given("[MASK]", text), 4, top_k=1))
+        list(filler.predict(given("[MASK]", text), 4))
     # The longest that fits.
-    assert len(list(filler.predict(given("film " * 13 + "[MASK]"), 4, top_k=1))) == 1
+    assert len(list(filler.predict(given("film " * 13 + "[MASK]"), 4))) == 1
 
 
 def test_no_texts(vocabulary: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     make_run(tmp_path / "run", vocabulary)
-    assert list(MaskFiller(description_of(), tokenizer, best_weights(tmp_path / "run")).predict([], 4, 1)) == []
+    assert (
+        list(MaskFiller(checkpoint_model(description_of(), tokenizer, best_weights(tmp_path / "run"))).predict([], 4))
+        == []
+    )
 
 
 def test_weights_without_the_language_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
     ms.save_checkpoint(AlbertInference(AlbertCLSModel(network_of(14), 2)), str(tmp_path / "fine.ckpt"))
     with pytest.raises(CheckpointError, match="cls1"):
-        MaskFiller(description_of(), tokenizer, tmp_path / "fine.ckpt")
+        checkpoint_model(description_of(), tokenizer, tmp_path / "fine.ckpt")
 
 
 def test_parameters_are_named_as_in_a_checkpoint_of_pre_training(vocabulary: Path, tmp_path: Path) -> None:

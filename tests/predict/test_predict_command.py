@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from src.common.errors import AlbertError, DataError
-from src.predict.command import shown, shown_answers
 from src.predict.options import check_options, make_parser
+from src.predict.shown import shown, shown_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,6 +13,7 @@ import pytest
 from src.common.errors import CheckpointError, DataError
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.model.squad import AlbertSquadModel
+from src.predict.model import checkpoint_model
 from src.predict.question_answerer import QuestionAnswerer
 from src.predict.question_texts import GivenQuestion
 from src.tasks.assets import AnswerSettings
@@ -59,8 +60,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def answerer_of(tokenizer: Tokenizer, weights: dict[str, Path]) -> Any:
-    def make(settings: AnswerSettings) -> QuestionAnswerer:
-        return QuestionAnswerer(describe(settings), tokenizer, weights[settings.head], settings)
+    def make(settings: AnswerSettings, top_n: int = 1) -> QuestionAnswerer:
+        model = checkpoint_model(describe(settings), tokenizer, weights[settings.head])
+        return QuestionAnswerer(model, settings, top_n)
 
     return make
 
@@ -68,7 +70,7 @@ def answerer_of(tokenizer: Tokenizer, weights: dict[str, Path]) -> Any:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_places_and_keys(answerer_of: Any, name: str) -> None:
     settings = SETTINGS[name]
-    records = list(answerer_of(settings).predict(GIVEN, 8, 4))
+    records = list(answerer_of(settings, 4).predict(GIVEN, 8))
     for given, record in zip(GIVEN, records, strict=True):
         assert record["question"] == given.question
         assert [record[key] for key in ("answer", "start", "end", "probability")] == [
@@ -94,10 +96,10 @@ def test_places_and_keys(answerer_of: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_batches_do_not_change_answers(answerer_of: Any, name: str) -> None:
-    answerer = answerer_of(SETTINGS[name])
-    together = list(answerer.predict(GIVEN, 64, 3))
+    answerer = answerer_of(SETTINGS[name], 3)
+    together = list(answerer.predict(GIVEN, 64))
     for batch_size in (1, 3):
-        alone = [record for given in GIVEN for record in answerer.predict([given], batch_size, 3)]
+        alone = [record for given in GIVEN for record in answerer.predict([given], batch_size)]
         for one, other in zip(together, alone, strict=True):
             assert [found["text"] for found in one["answers"]] == [found["text"] for found in other["answers"]]
             probabilities = [found["probability"] for found in other["answers"]]
@@ -114,14 +116,14 @@ def test_shapes_are_powers_of_two_and_buckets(answerer_of: Any, monkeypatch: pyt
 
     monkeypatch.setattr(AlbertSquadModel, "construct", noted)
     answerer = answerer_of(SETTINGS["v1"])
-    list(answerer.predict(GIVEN[:1], 12, 1))
+    list(answerer.predict(GIVEN[:1], 12))
     assert shapes == [(1, 16)]
     shapes.clear()
-    list(answerer.predict(GIVEN[:3], 12, 1))
+    list(answerer.predict(GIVEN[:3], 12))
     assert set(shapes) == {(4, 16)}
     shapes.clear()
     # The long passage has more windows than a batch has rows.
-    list(answerer.predict(GIVEN[3:4], 3, 1))
+    list(answerer.predict(GIVEN[3:4], 3))
     assert len(shapes) > 1
     assert set(shapes) <= {(3, 16), (3, LENGTH)}
 
@@ -132,8 +134,8 @@ def test_threshold(answerer_of: Any, name: str) -> None:
     (given, *_) = GIVEN[3:]
     always = replace(settings, null_score_diff_threshold=math.inf)
     never = replace(settings, null_score_diff_threshold=-math.inf)
-    (some,) = answerer_of(always).predict([given], 8, 5)
-    (none,) = answerer_of(never).predict([given], 8, 5)
+    (some,) = answerer_of(always, 5).predict([given], 8)
+    (none,) = answerer_of(never, 5).predict([given], 8)
     assert some["null_odds"] == none["null_odds"]
     assert some["answer"]
     assert not some["no_answer"]
@@ -150,14 +152,14 @@ def test_threshold(answerer_of: Any, name: str) -> None:
 def test_longest_answer(answerer_of: Any) -> None:
     for longest in (1, 2):
         settings = replace(SETTINGS["v1"], max_answer_length=longest)
-        for record in answerer_of(settings).predict(GIVEN, 8, 20):
+        for record in answerer_of(settings, 20).predict(GIVEN, 8):
             assert all(len(found["text"].replace(".", " .").split()) <= longest for found in record["answers"])
 
 
 def test_probabilities_are_shared_among_the_n_best(answerer_of: Any) -> None:
     for n_best_size, top_n in ((3, 20), (3, 5), (20, 3)):
         settings = replace(SETTINGS["v1"], n_best_size=n_best_size)
-        (record,) = answerer_of(settings).predict(GIVEN[3:4], 8, top_n)
+        (record,) = answerer_of(settings, top_n).predict(GIVEN[3:4], 8)
         total = sum(found["probability"] for found in record["answers"])
         assert len(record["answers"]) == top_n
         assert (total == pytest.approx(1)) is (top_n >= n_best_size)
@@ -165,7 +167,7 @@ def test_probabilities_are_shared_among_the_n_best(answerer_of: Any) -> None:
 
 def test_ids_are_given_back(answerer_of: Any) -> None:
     questions = [replace(GIVEN[0], id=name) for name in ("a", 7, "a", None)]
-    records = list(answerer_of(SETTINGS["v1"]).predict(questions, 8, 1))
+    records = list(answerer_of(SETTINGS["v1"], 1).predict(questions, 8))
     assert [record.get("id") for record in records] == ["a", 7, "a", None]
     assert ["id" in record for record in records] == [True, True, True, False]
 
@@ -174,20 +176,20 @@ def test_questions_that_are_cut_are_counted(answerer_of: Any) -> None:
     answerer = answerer_of(SETTINGS["v1"])
     just = GivenQuestion("was " * QUERY_LENGTH, PASSAGES[0], "")
     longer = GivenQuestion("was " * QUERY_LENGTH + "bad", PASSAGES[0], "")
-    first, second = answerer.predict([just, longer], 8, 1)
-    assert answerer.cut_questions == 1
+    first, second = answerer.predict([just, longer], 8)
+    assert answerer.notes() == [f"1 questions were cut to their first {QUERY_LENGTH} tokens"]
     assert (first["answer"], first["start"]) == (second["answer"], second["start"])
     assert first["probability"] == pytest.approx(second["probability"], abs=1e-6)
 
 
 def test_a_question_without_tokens_is_fine(answerer_of: Any) -> None:
-    (record,) = answerer_of(SETTINGS["v1"]).predict([GivenQuestion("\u200b", PASSAGES[0], "")], 8, 1)
+    (record,) = answerer_of(SETTINGS["v1"], 1).predict([GivenQuestion("\u200b", PASSAGES[0], "")], 8)
     assert record["answer"]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_passage_without_tokens_has_no_answer(answerer_of: Any, name: str) -> None:
-    (record,) = answerer_of(SETTINGS[name]).predict([GivenQuestion("who?", "\u200b", "")], 8, 3)
+    (record,) = answerer_of(SETTINGS[name], 3).predict([GivenQuestion("who?", "\u200b", "")], 8)
     assert (record["answer"], record["start"], record["end"]) == ("", None, None)
     assert record.get("no_answer", True)
 
@@ -196,13 +198,13 @@ def test_a_question_that_fills_the_network(answerer_of: Any) -> None:
     settings = replace(SETTINGS["v1"], max_query_length=LENGTH)
     question = GivenQuestion("was " * (LENGTH - 3), PASSAGES[0], "questions.txt:3")
     with pytest.raises(DataError, match=rf"questions.txt:3: .* {LENGTH - 3} tokens.* shorten it to {LENGTH - 4} "):
-        list(answerer_of(settings).predict([question], 8, 1))
+        list(answerer_of(settings, 1).predict([question], 8))
     fits = replace(question, question="was " * (LENGTH - 4))
-    (record,) = answerer_of(settings).predict([fits], 8, 1)
+    (record,) = answerer_of(settings, 1).predict([fits], 8)
     assert record["answer"]
 
 
 def test_weights_of_another_head(tokenizer: Tokenizer, weights: dict[str, Path]) -> None:
     settings = SETTINGS["v2 beam"]
     with pytest.raises(CheckpointError, match=r"span\.ckpt"):
-        QuestionAnswerer(describe(settings), tokenizer, weights["span"], settings)
+        checkpoint_model(describe(settings), tokenizer, weights["span"])

@@ -15,7 +15,9 @@ from src.data.features import build_pair
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.evaluate.predictions import softmax
 from src.model.heads import AlbertCLSModel, AlbertInference
-from src.predict.text_classifier import TextClassifier, TextPair
+from src.predict.model import checkpoint_model
+from src.predict.text_classifier import TextClassifier
+from src.predict.texts import GivenText
 from src.tasks.assets import TaskDescription
 
 WORDS = ["good", "bad", "film", "a", "the"]
@@ -31,11 +33,11 @@ NETWORK = NetworkConfig(
     initializer_range=0.5,
 )
 TEXTS = [
-    TextPair("a good film"),
-    TextPair("bad"),
-    TextPair("the film", "a bad film"),
-    TextPair("good " * 40),
-    TextPair("bad film bad", "the " * 9),
+    GivenText("a good film", ""),
+    GivenText("bad", ""),
+    GivenText("the film", "", "a bad film"),
+    GivenText("good " * 40, ""),
+    GivenText("bad film bad", "", "the " * 9),
 ]
 
 
@@ -65,10 +67,10 @@ def saved_network(outputs: int, path: Path) -> AlbertInference:
     return network
 
 
-def logits_of(network: AlbertInference, tokenizer: Tokenizer, pair: TextPair) -> np.ndarray:
+def logits_of(network: AlbertInference, tokenizer: Tokenizer, pair: GivenText) -> np.ndarray:
     """Run one text alone, without padding."""
     second = None if pair.text_b is None else tokenizer.encode(pair.text_b)
-    features = build_pair(tokenizer.encode(pair.text_a), second, 8, tokenizer)
+    features = build_pair(tokenizer.encode(pair.text), second, 8, tokenizer)
     ids, segments = (Tensor([values], ms.int32) for values in (features.input_ids, features.segment_ids))
     return network(ids, Tensor(np.ones(ids.shape, np.int32)), segments).asnumpy()[0]
 
@@ -77,10 +79,10 @@ def logits_of(network: AlbertInference, tokenizer: Tokenizer, pair: TextPair) ->
 def test_classification_equals_one_text_at_a_time(tokenizer: Tokenizer, tmp_path: Path, batch_size: int) -> None:
     labels = ("no", "perhaps", "yes")
     network = saved_network(3, tmp_path / "net.ckpt")
-    classifier = TextClassifier(description_of(labels), tokenizer, tmp_path / "net.ckpt")
+    classifier = TextClassifier(checkpoint_model(description_of(labels), tokenizer, tmp_path / "net.ckpt"))
     records = list(classifier.predict(TEXTS, batch_size))
     for pair, record in zip(TEXTS, records, strict=True):
-        assert (record["text"], record.get("text_b")) == (pair.text_a, pair.text_b)
+        assert (record["text"], record.get("text_b")) == (pair.text, pair.text_b)
         shares = softmax(logits_of(network, tokenizer, pair))
         assert list(record["probabilities"].values()) == pytest.approx(shares.tolist(), abs=1e-6)
         assert record["label"] == labels[int(shares.argmax())]
@@ -90,7 +92,7 @@ def test_classification_equals_one_text_at_a_time(tokenizer: Tokenizer, tmp_path
 
 def test_regression(tokenizer: Tokenizer, tmp_path: Path) -> None:
     network = saved_network(1, tmp_path / "net.ckpt")
-    classifier = TextClassifier(description_of(()), tokenizer, tmp_path / "net.ckpt")
+    classifier = TextClassifier(checkpoint_model(description_of(()), tokenizer, tmp_path / "net.ckpt"))
     for pair, record in zip(TEXTS, classifier.predict(TEXTS, 2), strict=True):
         assert record["score"] == pytest.approx(float(logits_of(network, tokenizer, pair)[0]), abs=1e-5)
         assert set(record) == {"text", "score"} | ({"text_b"} if pair.text_b else set())
@@ -98,35 +100,38 @@ def test_regression(tokenizer: Tokenizer, tmp_path: Path) -> None:
 
 def test_no_texts(tokenizer: Tokenizer, tmp_path: Path) -> None:
     saved_network(1, tmp_path / "net.ckpt")
-    assert list(TextClassifier(description_of(()), tokenizer, tmp_path / "net.ckpt").predict([], 4)) == []
+    assert (
+        list(TextClassifier(checkpoint_model(description_of(()), tokenizer, tmp_path / "net.ckpt")).predict([], 4))
+        == []
+    )
 
 
 def test_weights_of_another_head(tokenizer: Tokenizer, tmp_path: Path) -> None:
     saved_network(2, tmp_path / "net.ckpt")
     with pytest.raises(CheckpointError, match="dense_1"):
-        TextClassifier(description_of(("a", "b", "c")), tokenizer, tmp_path / "net.ckpt")
+        TextClassifier(checkpoint_model(description_of(("a", "b", "c")), tokenizer, tmp_path / "net.ckpt"))
 
 
 def test_cut_texts_are_counted(tokenizer: Tokenizer, tmp_path: Path) -> None:
     saved_network(1, tmp_path / "net.ckpt")
-    classifier = TextClassifier(description_of(()), tokenizer, tmp_path / "net.ckpt")
-    list(classifier.predict([TextPair("the good film a bad film")], 1))  # 6 tokens and 2 special ones: just fits
-    assert classifier.cut_texts == 0
+    classifier = TextClassifier(checkpoint_model(description_of(()), tokenizer, tmp_path / "net.ckpt"))
+    list(classifier.predict([GivenText("the good film a bad film", "")], 1))  # 6 tokens and 2 special ones: just fits
+    assert classifier.notes() == []
     list(classifier.predict(TEXTS, 2))
-    assert classifier.cut_texts == 2
+    assert classifier.notes() == ["2 texts were cut to 8 tokens"]
 
 
 @pytest.mark.parametrize(
     ("pairs", "text", "message"),
     [
-        (True, TextPair("good"), "trained on pairs of texts, and this is a single text"),
-        (False, TextPair("good", "bad"), "trained on single texts, and this is a pair"),
+        (True, GivenText("good", ""), "trained on pairs of texts, and this is a single text"),
+        (False, GivenText("good", "", "bad"), "trained on single texts, and this is a pair"),
     ],
 )
 def test_pairs_and_single_texts_are_told_apart(
-    tokenizer: Tokenizer, tmp_path: Path, pairs: bool, text: TextPair, message: str
+    tokenizer: Tokenizer, tmp_path: Path, pairs: bool, text: GivenText, message: str
 ) -> None:
     saved_network(1, tmp_path / "net.ckpt")
     description = replace(description_of(()), pairs=pairs)
     with pytest.raises(DataError, match=message):
-        list(TextClassifier(description, tokenizer, tmp_path / "net.ckpt").predict([text], 1))
+        list(TextClassifier(checkpoint_model(description, tokenizer, tmp_path / "net.ckpt")).predict([text], 1))

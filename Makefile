@@ -1,17 +1,23 @@
 # All that is needed: make and a Python 3.10, 3.11 or 3.12 with its venv module.
 # PYTHON=...       the Python to make the environment from
 # PYTEST_ARGS=...  more arguments for pytest, for example PYTEST_ARGS="-x tests/data"
+# TEST_WORKERS=2   processes that share the tests, each taking whole files; 0 runs them in one
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+TENSORFLOW_VENV ?= .venv-tf
+TENSORFLOW := $(TENSORFLOW_VENV)/.tensorflow-installed
 QUICKSTART := quickstart
+TEST_WORKERS ?= 2
+# In the order of the folders: the long files come first, and short ones fill up the end.
+PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 START_S := $(shell date +%s)
-SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run
+SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run ascend310_infer/build.sh
 YAML_FILES := $(wildcard *.yaml configs) .yamllint
 
-export VENV
+export VENV TENSORFLOW_VENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -19,12 +25,18 @@ export VENV
 ifneq ($(shell $(PY) -c 'print(1)' 2>/dev/null)$(wildcard $(VENV)/.installing),1)
 STALE := FORCE
 endif
+ifneq ($(shell $(TENSORFLOW_VENV)/bin/python -c 'print(1)' 2>/dev/null)$(wildcard $(TENSORFLOW_VENV)/.installing),1)
+STALE_TENSORFLOW := FORCE
+endif
 
 $(RUNTIME): requirements.txt constraints.txt $(STALE)
 	@bash scripts/make_environment.sh runtime
 
 $(DEV): requirements-dev.txt requirements.txt constraints.txt $(STALE)
 	@bash scripts/make_environment.sh dev
+
+$(TENSORFLOW): requirements-tensorflow.txt $(STALE_TENSORFLOW)
+	@bash scripts/make_environment.sh tensorflow
 
 .PHONY: FORCE
 FORCE:
@@ -59,11 +71,15 @@ quickstart: $(RUNTIME) ## fetch real text, pre-train a small ALBERT on it, fine-
 
 .PHONY: test
 test: $(DEV) ## run all tests
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(DEV) ## run the tests that take no more than a few seconds each
-	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(PY) -m pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
+
+.PHONY: test-tensorflow
+test-tensorflow: $(DEV) $(TENSORFLOW) ## check checkpoints beside a real TensorFlow, in an environment of its own (2 GB)
+	TENSORFLOW_PYTHON=$(abspath $(TENSORFLOW_VENV))/bin/python $(PY) -m pytest tests/tensorflow -s $(PYTEST_ARGS)
 
 .PHONY: check lint format-check types layers shell yaml
 check: lint format-check types layers shell yaml ## check style, format, types, import layers, shell scripts and yaml files
@@ -91,6 +107,10 @@ format: $(DEV) ## format the Python files and mend what ruff can mend
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+.PHONY: export-check
+export-check: $(RUNTIME) ## export the network of make quickstart in every form and answer its dev set with each
+	$(PY) -m benchmarks.exported --run_dir $(QUICKSTART)/run
+
 .PHONY: parity
 parity: $(DEV) ## print the largest differences to the reference implementations
 	$(PY) -m tests.parity.report
@@ -99,4 +119,4 @@ parity: $(DEV) ## print the largest differences to the reference implementations
 clean: ## remove caches, compiler output and the quickstart folder; keep runs and the environment
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache kernel_meta build $(QUICKSTART)
 	rm -rf rank_[0-9]*
-	find . -name .venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
+	find . -name ".venv*" -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -21,5 +22,11 @@ def run(module: str) -> int:
     sys.modules["src"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["src"])
     run_command = importlib.import_module("src.common.cli").run_command
-    status: int = run_command(importlib.import_module(module).main)
-    return status
+
+    def main(argv: Sequence[str]) -> int:
+        # Imported here, where Ctrl-C ends in a word and not in a traceback.
+        status: int = importlib.import_module(module).main(argv)
+        return status
+
+    done: int = run_command(main)
+    return done

@@ -184,6 +184,32 @@ finetune_distributed_ascend() {
         --log_name "LOG{device}/$log" "$root/$entry" ${OPTIONS[@]+"${OPTIONS[@]}"}
 }
 
+# Print the usage of a script that calls finetune_distributed_ascend.
+# $1: the script; $2: entry script; $3: name of the log; $4, $5: the two lines of options that end the example
+usage_distributed_ascend() {
+    local script="$1" entry="$2" log="$3"
+    cat <<TEXT
+usage: bash scripts/$script RANK_TABLE_FILE [OPTIONS OF $entry]
+Starts $entry through launch.py on each device that the rank table lists for this machine, in the
+background. $log in the current folder shows rank 0 and what the launcher says; each process has its own
+LOG<device>/$log. Former logs are kept. See docs/distributed.md.
+
+  RANK_TABLE_FILE  hccl.json, as hccl_tools.py makes it
+  --foreground     run in this terminal instead, wait, and return the exit status
+
+example:
+  bash scripts/$script hccl.json --do_train true --do_eval true \\
+      $4 \\
+      $5
+
+environment: PYTHON    the Python to run with (else .venv/bin/python of the project, else python3)
+             LOG_FILE  another place for the log
+             HCCL_CONNECT_TIMEOUT            seconds that processes wait for each other, else 600
+             GLOG_log_dir, GLOG_logtostderr  MindSpore's own log; else ms_log in the current folder
+The options of $entry: python $entry --help
+TEXT
+}
+
 # Turn POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR], or DATA_DIR alone, into the options DATA_OPTIONS.
 set_data_options() {
     DATA_OPTIONS=()

@@ -7,16 +7,16 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/common.sh"
 
 venv="${VENV:-$root/.venv}"
-# While this file is there the environment is not complete: an interrupted installation is done again from nothing.
-unfinished="$venv/.installing"
 
 usage() {
     cat <<'TEXT'
-usage: bash scripts/make_environment.sh runtime|dev
-  runtime  what the commands need (requirements.txt)
-  dev      that and the tools for tests and checks (requirements-dev.txt)
-environment: PYTHON  the Python to make it from (3.10, 3.11 or 3.12; else the first that fits is taken)
-             VENV    where the environment is (else .venv of the project)
+usage: bash scripts/make_environment.sh runtime|dev|tensorflow
+  runtime     what the commands need (requirements.txt)
+  dev         that and the tools for tests and checks (requirements-dev.txt)
+  tensorflow  another environment, with a real TensorFlow to compare with (requirements-tensorflow.txt)
+environment: PYTHON           the Python to make it from (3.10, 3.11 or 3.12; else the first that fits is taken)
+             VENV             where the environment is (else .venv of the project)
+             TENSORFLOW_VENV  where the one with TensorFlow is (else .venv-tf of the project)
 TEXT
 }
 
@@ -71,25 +71,33 @@ rebuild() {
 }
 
 main() {
-    local kind="${1:-}" file=requirements.txt
+    local kind="${1:-}" file=requirements.txt options=() stamps=(.runtime-installed)
     case "$kind" in
         runtime) ;;
-        dev) file=requirements-dev.txt ;;
+        dev)
+            file=requirements-dev.txt
+            stamps+=(.dev-installed)
+            ;;
+        tensorflow)
+            venv="${TENSORFLOW_VENV:-$root/.venv-tf}"
+            file=requirements-tensorflow.txt
+            options=(--no-deps)
+            stamps=(.tensorflow-installed)
+            ;;
         *)
             usage >&2
             return 2
             ;;
     esac
+    # While this file is there the environment is not complete: an interrupted installation is done again from nothing.
+    unfinished="$venv/.installing"
     if [[ -e "$unfinished" ]] || ! fits "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         rebuild
     fi
     touch "$unfinished"
     echo "installing $file into $venv (a few minutes and some GB the first time)"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$root/$file"
-    touch "$venv/.runtime-installed"
-    if [[ "$kind" == dev ]]; then
-        touch "$venv/.dev-installed"
-    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${options[@]}" --requirement "$root/$file"
+    (cd "$venv" && touch "${stamps[@]}")
     rm -f -- "$unfinished"
 }
 

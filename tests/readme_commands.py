@@ -106,7 +106,13 @@ def inputs(command: str) -> list[str]:
     if is_pretraining(command):
         names += ["--eval_ckpt", "--rank_table_file"]
     if words[1:2] == ["predict.py"]:
-        names += ["--run_dir", "--checkpoint"]
+        names += ["--run_dir", "--checkpoint", "--model"]
+    if words[1:2] == ["export.py"]:
+        names += ["--run_dir", "--export_ckpt_file"]
+    if words[1:2] == ["preprocess.py"]:
+        names += ["--model"]
+    if words[:3] in (["python", "-m", "benchmarks.exported"], ["python", "-m", "benchmarks.serve"]):
+        names += ["--run_dir"]
     if words[1:2] == ["evaluate_squad.py"]:
         read_there = words[2:4]
     if PRETRAIN_SCRIPT.match(command):
@@ -135,6 +141,9 @@ def outputs(command: str) -> list[str]:
     elif command.startswith(WEIGHTS):
         made += option(words, "--output", "--output_path", "--output_file_name")
         made += [str(Path(name).with_suffix(".yaml")) for name in made if name.endswith((".ckpt", ".safetensors"))]
+    elif command.startswith("python export.py"):
+        suffix = "".join(option(words, "--file_format") or ["MINDIR"]).lower()
+        made += [f"{name}.{suffix}" for name in option(words, "--export_file_name")]
     elif command.startswith("python train_vocabulary.py"):
         made += [prefix + suffix for prefix in option(words, "--output_prefix") for suffix in (".model", ".vocab")]
     elif is_squad(command) or launched_classifier(command):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fault_run, pretraining_data, recompute_memory, squad_features, squad_overfit
+from benchmarks import exported, fault_run, pretraining_data, recompute_memory, serve, squad_features, squad_overfit
 from src.common.errors import AlbertError
+from src.config.export_config import load_export_config
 from src.config.load import load_config
 from src.data import film_reviews
 from src.data.convert_options import parse_options as parse_convert
@@ -21,8 +23,10 @@ from src.data.pretraining.options import parse_arguments as parse_pretraining_da
 from src.data.squad_options import parse_options as parse_squad_data
 from src.data.vocabulary_options import parse_options as parse_vocabulary
 from src.evaluate.squad_score import parse_options as parse_squad_score
+from src.offline import postprocess_options, preprocess_options
 from src.predict.options import make_parser as predict_parser
 from src.runtime.launch.options import parse_options as parse_launch
+from src.serve.options import add_serve
 from src.weights import read_weight_command, save_weight_command
 from src.weights.convert_options import parse_options as parse_weights
 from tests.readme_commands import (
@@ -45,10 +49,11 @@ from tests.readme_commands import (
     quickstart_commands,
     words_of,
 )
+from tests.weights import sizes
 
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Commands of the shell and of the environment whose options are not ours.
-SHELL_TOOLS = {"source", "cat", "printf", "tensorboard"}
+SHELL_TOOLS = {"source", "cat", "printf", "tensorboard", "curl", "openssl"}
 # Options of the scripts of pre-training that are theirs and not run_pretrain.py's.
 SCRIPT_FLAGS = {"--foreground", "--dry_run", "--mpirun"}
 OLD_FILES = re.split(
@@ -124,12 +129,27 @@ def check_targets(targets: list[str]) -> None:
 
 
 def check_environment(arguments: list[str]) -> None:
-    assert arguments in (["runtime"], ["dev"])
+    assert arguments in (["runtime"], ["dev"], ["tensorflow"])
 
 
 def parse_squad(arguments: list[str]) -> None:
     given = [word for word in arguments if word != "--foreground"]
     load_config("squad", with_existing_config(given, "task_squad_config.yaml"))
+
+
+def parse_export(arguments: list[str]) -> None:
+    given = list(arguments)
+    if "--run_dir" in given:
+        # The configuration of a run that is not there.
+        place = given.index("--run_dir")
+        given[place : place + 2] = ["--config_path", str(ROOT / "task_classifier_config.yaml")]
+    load_export_config(given)
+
+
+def check_infer_310(arguments: list[str]) -> None:
+    words = list(itertools.takewhile(lambda word: not word.startswith("--"), arguments))
+    assert 4 <= len(words) <= 8
+    assert {"y", "n"} & {words[2], *words[4:5]}
 
 
 # What reads the arguments behind the begin of a command.
@@ -140,17 +160,24 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     **dict.fromkeys(SQUAD, parse_squad),
     **dict.fromkeys(PRETRAINING_DATA, parse_pretraining_data),
     "python evaluate_squad.py": parse_squad_score,
-    "python predict.py": lambda arguments: predict_parser().parse_args(arguments),
+    "python predict.py": lambda arguments: predict_parser(add_serve).parse_args(arguments),
+    "python export.py": parse_export,
+    "python preprocess.py": preprocess_options.parse_options,
+    "python postprocess.py": postprocess_options.parse_options,
+    "bash scripts/run_infer_310.sh": check_infer_310,
     "python train_vocabulary.py": parse_vocabulary,
     "python convert_tf_ckpt/convert.py": parse_weights,
     "python convert_tf_ckpt/read_weight_tf.py": lambda arguments: read_weight_command.make_parser().parse(arguments),
     "python convert_tf_ckpt/save_weight_ms.py": lambda arguments: save_weight_command.make_parser().parse(arguments),
     "python -m src.data.film_reviews": check_film_reviews,
+    "python -m benchmarks.exported": exported.parse,
     "python -m benchmarks.fault_run": fault_run.parse,
     "python -m benchmarks.pretraining_data": pretraining_data.parse,
     "python -m benchmarks.recompute_memory": recompute_memory.parse,
+    "python -m benchmarks.serve": serve.parse,
     "python -m benchmarks.squad_features": squad_features.parse,
     "python -m benchmarks.squad_overfit": squad_overfit.parse,
+    "python -m tests.weights.sizes": sizes.parse,
     "make": check_targets,
     "bash scripts/make_environment.sh": check_environment,
 }
@@ -222,7 +249,7 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python -m benchmarks.pretraining_data --no_such_key 1",
         "python -m benchmarks.recompute_memory --no_such_key 1",
         "make no-such-target",
-        "curl example.org",
+        "wget example.org",
     ],
 )
 def test_a_wrong_command_would_be_found(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,20 +308,9 @@ def test_every_file_of_the_tree_exists() -> None:
 
 
 def test_the_quickstart_of_the_readme_is_that_of_the_makefile() -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"
-    }
-    made = (
-        subprocess.run(
-            ["make", "--no-print-directory", "--dry-run", "quickstart"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        .stdout.replace("\\\n", " ")
-        .replace(".venv/bin/python", "python")
-    )
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "MAKE" and name != "MFLAGS"}
+    command = ["make", "--no-print-directory", "--dry-run", "quickstart"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    made = done.stdout.replace("\\\n", " ").replace(".venv/bin/python", "python")
     wanted = [" ".join(line.split()) for line in made.splitlines() if line.startswith("python ")]
     assert quickstart_commands() == wanted

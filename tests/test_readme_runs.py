@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from src.config.sections import NetworkConfig
 from src.data.film_reviews import ARCHIVE
 from tests.readme_commands import (
     PRETRAIN,
@@ -34,7 +35,7 @@ LOGS = {
     "bash scripts/run_standalone_pretrain": "pretraining_log.txt",
     "bash scripts/run_distributed_pretrain": "pretraining_log.txt",
 }
-VOCABULARY_SIZES = {"albert_base/albert_base.ckpt": 30000, "albert_zh/albert_zh.ckpt": 21128}
+VOCABULARY_SIZES = {"albert_base": 30000, "albert_zh": 21128}
 SHAPE = {
     "embedding_size": 16,
     "hidden_size": 32,
@@ -54,6 +55,8 @@ def make_workspace(folder: Path) -> None:
         "src",
         "scripts",
         "configs",
+        "convert_tf_ckpt",
+        "benchmarks",
         *(p.name for p in ROOT.glob("*.py")),
         *(p.name for p in ROOT.glob("*.yaml")),
     ):
@@ -92,7 +95,6 @@ def save_backbone(path: Path, vocab_size: int) -> None:
     """Save random weights of the tiny network as a pre-trained checkpoint."""
     import mindspore as ms
 
-    from src.config.sections import NetworkConfig
     from src.model.albert_model import AlbertModel
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +104,15 @@ def save_backbone(path: Path, vocab_size: int) -> None:
 
 def bring_user_files(folder: Path, data: Path) -> None:
     """Put small pieces of real data where the README's table says that users put theirs."""
+    from tests.weights.convert_samples import google
+
     for task in ("SST-2", "STS-B"):
         for split, rows in (("train", 65), ("dev", 41), ("test", 21)):
             first_lines(data / "glue" / task / f"{split}.tsv", folder / "glue" / task / f"{split}.tsv", rows)
-    for name, size in VOCABULARY_SIZES.items():
-        save_backbone(folder / name, size)
+    # Google's archive unpacked, of which the README makes a checkpoint, and a checkpoint of the user's own.
+    shape = NetworkConfig(vocab_size=VOCABULARY_SIZES["albert_base"], seq_length=128, **SHAPE)
+    google(folder / "albert_base", "cls1", "cls2", config=shape)
+    save_backbone(folder / "albert_zh" / "albert_zh.ckpt", VOCABULARY_SIZES["albert_zh"])
     (folder / "albert_base" / "30k-clean.model").symlink_to(data / "albert_en" / "30k-clean.model")
     (folder / "albert_zh" / "vocab.txt").symlink_to(data / "albert_zh" / "vocab.txt")
     for split in ("train", "dev"):

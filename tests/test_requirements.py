@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+TENSORFLOW = "requirements-tensorflow.txt"
 
 
 def lines(name: str) -> list[str]:
@@ -28,7 +29,7 @@ def pins(*names: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, TENSORFLOW])
 def test_every_line_is_one_exact_version_from_the_package_index(name: str) -> None:
     for line in lines(name):
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.]*|-[rc] [a-z-]+\.txt", line), line
@@ -42,6 +43,13 @@ def test_the_files_build_on_each_other() -> None:
 def test_no_package_is_pinned_twice() -> None:
     names = [canonicalize_name(Requirement(line).name) for name in FILES for line in lines(name) if line[0] != "-"]
     assert sorted(names) == sorted(set(names))
+
+
+def test_tensorflow_stays_out_of_the_projects_own_environment() -> None:
+    assert "tensorflow-cpu" in pins(TENSORFLOW)
+    # The list is installed without what its packages ask for, so that the build for GPUs does not come along.
+    assert not {"tensorflow", "mindspore"} & set(pins(TENSORFLOW))
+    assert not [name for name in pins(*FILES) if name.startswith(("tensorflow", "tf-", "keras"))]
 
 
 def test_what_the_project_is_built_on() -> None:

@@ -1,4 +1,4 @@
-"""A parser of command lines that says what is wrong in one line, as every other error of this project."""
+"""A parser of command lines that says what is wrong in one line, as every other error of this project; its values."""
 
 from __future__ import annotations
 
@@ -46,3 +46,23 @@ def _options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction):
             for subparser in action.choices.values():
                 yield from _options_of(subparser)
+
+
+def true_or_false(text: str) -> bool:
+    """Read a boolean as launchers write it: true, false, 1, 0, in any case."""
+    value = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return value
+
+
+def read_count(text: str) -> int:
+    """Read a whole number from 0 on."""
+    if not (text.isdecimal() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count")
+    return int(text)
+
+
+def add_flag(parser: Any, name: str, default: bool | None, text: str) -> None:
+    """Add an option that is true or false."""
+    parser.add_argument(name, type=true_or_false, default=default, metavar="true|false", help=text)

@@ -57,6 +57,13 @@ def replace_durably(temporary: Path, path: Path) -> None:
     fsync_directory(path.parent)
 
 
+def usual_mode(is_folder: bool = False) -> int:
+    """Return the permissions that the user's umask gives to new files; temporary ones are made private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return (0o777 if is_folder else 0o666) & ~umask
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; on success it takes the place of ``path``, on failure it is removed.
@@ -70,10 +77,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(descriptor)
         temporary = Path(name)
-        # mkstemp makes the file private; results are for everyone the umask allows.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(usual_mode())
         yield temporary
         replace_durably(temporary, path)
     except OSError as error:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from src.config.common_keys import NOT_YET
-from src.config.finetune import FinetuneConfig
+from src.config.finetune import FinetuneConfig, FinetuneTaskKeys
 from src.config.optimizer_keys import ClassifierOptimizers
 from src.config.sections import Section
 from src.config.value_types import MetricName, OptionalInt, TaskKind, TaskName
 
 
-class ClassifierTaskKeys(Section):
+class ClassifierTaskKeys(FinetuneTaskKeys):
     """What to do, on which task."""
 
     group: ClassVar[str] = "Task"
 
-    do_train: bool = Field(False, description="train on train_data_file_path")
-    do_eval: bool = Field(False, description="evaluate on eval_data_file_path, after training and during it")
-    do_predict: bool = Field(False, description="write predictions for test_data_file_path")
     task_name: TaskName = Field("", description="GLUE task; empty takes the one that the data was converted for")
     task_kind: TaskKind = Field("", description="kind of labels; empty takes the kind of the data")
     assessment_method: MetricName = Field("auto", description="metric that decides; auto takes the task's own")
@@ -47,8 +43,13 @@ class ClassifierConfig(FinetuneConfig, ClassifierDataKeys, ClassifierTaskKeys):
         "do_eval": "eval_data_file_path",
         "do_predict": "test_data_file_path",
     }
+    free_keys: ClassVar[tuple[str, ...]] = (*FinetuneConfig.free_keys, "do_predict", "test_data_file_path")
     example_checkpoint: ClassVar[str] = "classifier-best.ckpt"
 
     description: str = Field("run_classifier", min_length=1, description="name of the run")
-    export_file_name: Annotated[str, NOT_YET] = Field("albert_classifier", description="name of the exported file")
+    do_eval: bool = Field(False, description="evaluate on eval_data_file_path, after training and during it")
+    do_predict: bool = Field(False, description="write predictions for test_data_file_path")
+    export_file_name: str = Field(
+        "albert_classifier", min_length=1, description="path of the exported file, without or with its ending"
+    )
     optimizer_cfg: ClassifierOptimizers = ClassifierOptimizers()

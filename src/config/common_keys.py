@@ -7,7 +7,17 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from src.config.sections import LossScaleConfig, Section
-from src.config.value_types import AutoFlag, DeviceTarget, FileFormat, Float, Int, Unavailable
+from src.config.value_types import (
+    AutoFlag,
+    DeviceTarget,
+    EncryptionMode,
+    ExportPart,
+    FileFormat,
+    Float,
+    Int,
+    OptionalInt,
+    Unavailable,
+)
 
 NOT_YET = Unavailable("is not available yet in this version; leave it at its default")
 _MODELARTS = Unavailable("needs ModelArts, which is not available yet in this version; leave it at its default")
@@ -22,7 +32,9 @@ class RunKeys(Section):
     run_dir: str = Field(
         "", description="folder for everything that a run leaves behind; empty takes runs/<description>"
     )
-    overwrite: bool = Field(False, description="empty an existing run directory first")
+    overwrite: bool = Field(
+        False, description="empty an existing run directory first; export.py: replace an earlier export"
+    )
     resume: bool = Field(False, description="go on from the newest checkpoint of the run directory")
     seed: Int = Field(12345, ge=0, lt=2**31, description="seed of data order, initialisation and dropout")
     log_steps: Int = Field(10, ge=1, description="updates between two lines of the log")
@@ -95,10 +107,27 @@ class ExportKeys(Section):
 
     group: ClassVar[str] = "Export"
 
-    export_batch_size: Annotated[Int, NOT_YET] = Field(1, ge=1, description="batch size of the exported model")
-    export_ckpt_file: Annotated[str, NOT_YET] = Field("", description="checkpoint to export")
-    export_file_name: Annotated[str, NOT_YET] = Field("albert", description="name of the exported file")
-    file_format: Annotated[FileFormat, NOT_YET] = Field("MINDIR", description="format of the exported file")
+    export_ckpt_file: str = Field("", description="checkpoint to export; empty takes the best one of the run")
+    export_file_name: str = Field(
+        "albert", min_length=1, description="path of the exported file, without or with its ending"
+    )
+    file_format: FileFormat = Field("MINDIR", description="format of the exported file; AIR needs an Ascend")
+    export_part: ExportPart = Field(
+        "model", description="model: the network with its head; encoder: the backbone alone"
+    )
+    export_batch_size: Int = Field(1, ge=1, description="rows of every batch of the exported model")
+    export_seq_length: OptionalInt = Field(
+        None, ge=3, description="tokens of every row of the exported model; null takes the length of the training"
+    )
+    export_predictions: Int = Field(20, ge=1, description="places of [MASK] in every row, of a pre-training network")
+    export_dynamic: bool = Field(
+        False, description="export for batches of any size and length instead; with file_format MINDIR only"
+    )
+    enc_key_file: str = Field(
+        "",
+        description="file with the key to encrypt with, or env:NAME for an environment variable; empty: no encryption",
+    )
+    enc_mode: EncryptionMode = Field("AES-GCM", description="how to encrypt")
 
 
 class PlatformKeys(Section):

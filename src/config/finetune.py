@@ -17,6 +17,16 @@ from src.config.value_types import Int, IntList, OptimizerName, TrainSteps, Unav
 _SCHEMA_FILE = Unavailable("is not needed: the manifest beside a record file names its columns; leave it empty")
 
 
+class FinetuneTaskKeys(Section):
+    """What to do; each task says on which data."""
+
+    group: ClassVar[str] = "Task"
+
+    do_train: bool = Field(False, description="train on train_data_file_path")
+    do_eval: bool = Field(False, description="evaluate after training and during it")
+    do_predict: bool = Field(False, description="write predictions")
+
+
 class FinetuneBatchKeys(Section):
     """Batches."""
 
@@ -43,7 +53,13 @@ class FinetuneTrainingKeys(Section):
 
 
 class FinetuneConfig(
-    ExportKeys, TaskConfig, VocabularyKeys, FinetuneCheckpointKeys, FinetuneTrainingKeys, FinetuneBatchKeys
+    ExportKeys,
+    TaskConfig,
+    VocabularyKeys,
+    FinetuneCheckpointKeys,
+    FinetuneTrainingKeys,
+    FinetuneBatchKeys,
+    FinetuneTaskKeys,
 ):
     """Keys of every fine-tuning task.
 
@@ -53,14 +69,6 @@ class FinetuneConfig(
     """
 
     data_keys: ClassVar[dict[str, str]] = {}
-    free_keys: ClassVar[tuple[str, ...]] = (
-        "log_steps",
-        "do_predict",
-        "test_data_file_path",
-        "test_json_path",
-        "predict_feature_left_file",
-        "n_best_size",
-    )
     example_checkpoint: ClassVar[str]
 
     albert_net_cfg: NetworkKeys = Field(NetworkKeys(), description="keys of the network; null takes the preset's value")
@@ -77,16 +85,12 @@ class FinetuneConfig(
             blocks.optimizer
         ]
 
-    def wanted(self, flag: str) -> bool:
-        """Return whether ``do_train``, ``do_eval`` or ``do_predict`` is set."""
-        return bool(getattr(self, flag))
-
     def run_plan(self) -> RunPlan:
         """Return what the task's command does."""
         return RunPlan(
-            train=self.wanted("do_train"),
-            evaluate=self.wanted("do_eval"),
-            predict=self.wanted("do_predict"),
+            train=self.do_train,
+            evaluate=self.do_eval,
+            predict=self.do_predict,
             epochs=self.epoch_num,
             train_steps=self.train_steps,
             batch_size=self.train_batch_size,
@@ -107,18 +111,17 @@ class FinetuneConfig(
         """Return the problems between keys."""
         problems = super().problems()
         for flag, key in self.data_keys.items():
-            if self.wanted(flag) and not getattr(self, key):
+            if getattr(self, flag) and not getattr(self, key):
                 problems.append(Problem((flag, key), f"{flag} needs {key}", "give the path of the file"))
         start = self.load_pretrain_checkpoint_path
         keys = ("from_scratch", "load_pretrain_checkpoint_path")
-        training = self.wanted("do_train")
         if self.from_scratch and start:
             problems.append(Problem(keys, f"{keys[0]} and {keys[1]} exclude each other", "give one of them"))
-        if training and not (self.from_scratch or start or self.resume):
+        if self.do_train and not (self.from_scratch or start or self.resume):
             what = "do_train needs load_pretrain_checkpoint_path, as random weights are seldom meant"
             problems.append(Problem(("do_train", *keys), what, "give a checkpoint, or set from_scratch to true"))
-        answers = self.wanted("do_eval") or self.wanted("do_predict")
-        if answers and not (training or self.load_finetune_checkpoint_path):
+        answers = self.do_eval or self.do_predict
+        if answers and not (self.do_train or self.load_finetune_checkpoint_path):
             what = "evaluation and prediction without training need load_finetune_checkpoint_path"
             fix = f"give a fine-tuned checkpoint, for example runs/NAME/checkpoints/{self.example_checkpoint}"
             problems.append(Problem((*self.data_keys, "load_finetune_checkpoint_path"), what, fix))

@@ -15,7 +15,7 @@ from src.common.errors import ConfigError
 from src.common.run_directory import is_run_directory
 from src.config.classifier import ClassifierConfig
 from src.config.command_line import CommandLine, help_text, parse_arguments
-from src.config.layers import Layer, merge_layers
+from src.config.layers import Layer, merge_layers, with_chosen_section
 from src.config.network_keys import IGNORED_GOOGLE_KEYS, NetworkKeys
 from src.config.options import list_options
 from src.config.pretrain import PretrainConfig
@@ -135,7 +135,7 @@ def _read_layers(
     task: str, files: list[Path], arguments: CommandLine, options: Options
 ) -> tuple[list[Layer], list[ConfigError]]:
     """Return the settings of every file and of the command line, known keys only, and all errors so far."""
-    layers: list[Layer] = []
+    written: list[Layer] = []
     errors: list[ConfigError] = []
     for path in files:
         try:
@@ -143,12 +143,15 @@ def _read_layers(
         except ConfigError as error:
             errors.append(error)
             continue
+        written.append(layer)
+        errors += file_errors
+    written, section_errors = with_chosen_section([*written, arguments.layer], SCHEMAS[task].model_fields)
+    layers: list[Layer] = []
+    for layer in written:
         known, unknown = split_known(task, layer, options)
         layers.append(known)
-        errors += file_errors + unknown
-    known, unknown = split_known(task, arguments.layer, options)
-    layers.append(known)
-    return layers, errors + arguments.errors + unknown
+        errors += unknown
+    return layers, errors + section_errors + arguments.errors
 
 
 def _checked(

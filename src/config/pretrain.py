@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from src.config.common_keys import VocabularyKeys
+from src.config.common_keys import ExportKeys, VocabularyKeys
 from src.config.network_keys import NetworkKeys
 from src.config.optimizer_keys import MomentumKeys, PretrainAdamKeys, PretrainLambKeys, ScheduleKeys
 from src.config.run_plan import RunPlan
@@ -105,6 +105,7 @@ class PretrainProcessKeys(Section):
 
 
 class PretrainConfig(
+    ExportKeys,
     TaskConfig,
     PretrainProcessKeys,
     VocabularyKeys,

@@ -74,7 +74,6 @@ REPLACED: dict[str, str] = {
     "save_finetune_checkpoint_path": "use {save}",
     "optimizer": "use {optimizer}optimizer",
     "optimizer_cfg": "write optimizer, AdamWeightDecay, Lamb and Momentum at the top level",
-    "albert_net_cfg": "write {network}, for example base_net_cfg, and choose it with albert_network",
     "AdamWeightDecay": "use {optimizer}AdamWeightDecay",
     "Lamb": "use {optimizer}Lamb",
     "Momentum": "use {optimizer}Momentum",

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from src.config.common_keys import NOT_YET
-from src.config.finetune import FinetuneConfig
+from src.config.finetune import FinetuneConfig, FinetuneTaskKeys
 from src.config.optimizer_keys import SquadOptimizers
 from src.config.sections import Section
 from src.config.task_config import Problem
 from src.config.value_types import Float, Int, SquadHead
 
 
-class SquadTaskKeys(Section):
+class SquadTaskKeys(FinetuneTaskKeys):
     """What to do, and which answers count."""
 
     group: ClassVar[str] = "Task"
 
-    do_train: bool = Field(False, description="train on train_data_file_path")
-    do_eval: bool = Field(False, description="evaluate on eval_json_path, after training and during it")
-    do_predict: bool = Field(False, description="write answers for test_json_path")
     version_2_with_negative: bool = Field(
         False, description="SQuAD v2.0: questions may have no answer in their passage"
     )
@@ -65,11 +61,22 @@ class SquadConfig(FinetuneConfig, SquadDataKeys, SquadTaskKeys):
         "do_eval": "eval_json_path",
         "do_predict": "test_json_path",
     }
+    free_keys: ClassVar[tuple[str, ...]] = (
+        *FinetuneConfig.free_keys,
+        "do_predict",
+        "test_json_path",
+        "predict_feature_left_file",
+        "n_best_size",
+    )
     example_checkpoint: ClassVar[str] = "squad-best.ckpt"
 
     description: str = Field("run_squad_v1", min_length=1, description="name of the run")
+    do_eval: bool = Field(False, description="evaluate on eval_json_path, after training and during it")
+    do_predict: bool = Field(False, description="write answers for test_json_path")
     train_batch_size: Int = Field(48, ge=1, description="rows of a training batch on each device")
-    export_file_name: Annotated[str, NOT_YET] = Field("albert_squad", description="name of the exported file")
+    export_file_name: str = Field(
+        "albert_squad", min_length=1, description="path of the exported file, without or with its ending"
+    )
     optimizer_cfg: SquadOptimizers = SquadOptimizers()
 
     def problems(self) -> list[Problem]:

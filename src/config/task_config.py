@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from src.config.common_keys import DeviceKeys, PlatformKeys, RunKeys, UpdateKeys
+from src.config.common_keys import DeviceKeys, ExportKeys, PlatformKeys, RunKeys, UpdateKeys
 from src.config.network_keys import NetworkChoice, NetworkKeys
 from src.config.optimizer_keys import ScheduleKeys
 from src.config.run_plan import RunPlan
@@ -47,7 +48,7 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
     yaml_name: ClassVar[str]
     network_defaults: ClassVar[Mapping[str, int]] = {}
     # A resumed run may differ in these without being another run.
-    free_keys: ClassVar[tuple[str, ...]] = ("log_steps",)
+    free_keys: ClassVar[tuple[str, ...]] = ("log_steps", *ExportKeys.model_fields)
     # Keys that are said for one start and not kept in the run directory.
     start_keys: ClassVar[tuple[str, ...]] = ("resume", "overwrite", "run_dir", "distribute", "device_num")
 
@@ -62,17 +63,17 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
             raise TypeError(f"{self.network_section()} is no section")
         return section
 
+    @abstractmethod
     def optimizer_name(self) -> OptimizerName:
         """Return the name of the chosen optimizer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def optimizer_keys(self) -> ScheduleKeys:
         """Return the block of the chosen optimizer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run_plan(self) -> RunPlan:
         """Return what the task's command does."""
-        raise NotImplementedError
 
     def problems(self) -> list[Problem]:
         """Return the problems between keys."""

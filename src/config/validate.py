@@ -102,7 +102,9 @@ def _value_error(detail: ErrorDetails, path: KeyPath, setting: Setting) -> Confi
     # repr copes with a yaml list that holds itself.
     value = repr(setting.value) if isinstance(setting.value, (str, list)) else as_written(setting.value)
     fix = REPLACED_VALUES.get((path[-1], str(setting.value).lower()), "")
-    return ConfigError(f"{name}: {_complaint(detail)}, got {value}", setting.where, fix)
+    # On the command line the place names the key already.
+    subject = "" if setting.where == f"--{name}" else f"{name}: "
+    return ConfigError(f"{subject}{_complaint(detail)}, got {value}", setting.where, fix)
 
 
 def _complaint(detail: ErrorDetails) -> str:

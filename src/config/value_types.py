@@ -123,6 +123,8 @@ MetricName = Annotated[
 ]
 SquadHead = Annotated[Literal["span", "beam"], any_case(("span", "beam"), two_logit="span")]
 FileFormat = Annotated[Literal["MINDIR", "ONNX", "AIR"], any_case(("MINDIR", "ONNX", "AIR"))]
+ExportPart = Annotated[Literal["model", "encoder"], any_case(("model", "encoder"))]
+EncryptionMode = Annotated[Literal["AES-GCM", "AES-CBC", "SM4-CBC"], any_case(("AES-GCM", "AES-CBC", "SM4-CBC"))]
 TaskName = Annotated[
     Literal["", "CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX"],
     BeforeValidator(_glue_name),

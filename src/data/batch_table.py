@@ -24,6 +24,9 @@ class BatchTable(Protocol):
     def batch(self, indices: np.ndarray | Sequence[int], batch_size: int, length: int) -> Batch:
         """Return rows padded to ``length``; places behind them are filled with rows of weight 0."""
 
+    def place_of(self, row: int) -> str:
+        """Return where a row comes from, for messages."""
+
     def normalizers(self, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
         """Return the sums by which the loss of some batches together is divided, float32[n].
 

@@ -12,15 +12,15 @@ from typing import Any
 
 from src.common.errors import ConfigError
 from src.common.files import sha256_of, write_json_atomic
-from src.common.interrupts import interrupted_by_sigterm
 from src.data.convert import SplitStatistics, build_rows, encode_labels
 from src.data.convert_options import parse_options
 from src.data.convert_plan import ConversionTask, chosen_format, output_paths, read_task, refuse_existing
 from src.data.convert_report import finished_line, progress, summary_lines
 from src.data.examples import CLASSIFICATION, REGRESSION, ExampleSplit
+from src.data.record_command import convert_or_inspect, tokenizer_of
 from src.data.record_schema import RecordRow
 from src.data.record_writer import write_records
-from src.data.tokenization import Tokenizer, load_tokenizer
+from src.data.tokenization import Tokenizer
 
 _META_DATA_TYPES = {CLASSIFICATION: "bert_classification", REGRESSION: "bert_regression"}
 _META_DATA_SIZES = {"train": "train_data_size", "dev": "eval_data_size", "test": "test_data_size"}
@@ -45,24 +45,15 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         AlbertError: An option, an input or an output is wrong.
     """
-    options = parse_options(argv)
-    if options.inspect is not None:
-        _inspect(options)
-        return 0
-    if options.input is not None:
-        raise ConfigError("it is for --inspect", "--input", "GLUE's folder is --input_dir, your own files --train_file")
-    with interrupted_by_sigterm():
-        _convert(options)
-    return 0
+    inputs = "GLUE's folder is --input_dir, your own files --train_file"
+    return convert_or_inspect(parse_options(argv), _convert, _inspect, inputs)
 
 
-def _inspect(options: argparse.Namespace) -> None:
+def _inspect(options: argparse.Namespace) -> list[str]:
     # Imported here: the converter does not need the reader.
     from src.data.inspect import inspect_file
 
-    if options.input is None:
-        raise ConfigError("no file is given", "--input", "name the record file that --inspect shows")
-    print("\n".join(inspect_file(options.input, _tokenizer(options), options.inspect)))
+    return inspect_file(options.input, _tokenizer(options), options.inspect)
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -88,7 +79,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _tokenizer(options: argparse.Namespace) -> Tokenizer:
-    tokenizer = load_tokenizer(options.vocab_path, options.spm_model_file, options.do_lower_case)
+    tokenizer = tokenizer_of(options)
     asked = options.tokenization
     if asked is not None and asked.lower() != tokenizer.fingerprint()["type"]:
         raise ConfigError(

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from src.common.arguments import OneLineParser
+from src.common.arguments import OneLineParser, add_flag
+from src.data.record_command import add_output_options, add_vocabulary_options, read_length
 from src.data.record_schema import KINDS
 
 PROGRAM = "create_finetuning_data.py"
-# Rows are padded in memory; a longer one is a slip of the finger.
-_LONGEST = 1 << 15
 
 _DESCRIPTION = """Turn labelled texts into MindRecord (or TFRecord) files for run_classifier.py, or show such a file.
 
@@ -27,29 +25,6 @@ examples:
   entities:   --task_name ner --task_kind token_classification --train_file train.conll --dev_file dev.conll
               --output_dir data --spm_model_file 30k-clean.model
   show:       --inspect 3 --input data/sst-2_dev.mindrecord --spm_model_file 30k-clean.model"""
-
-
-def true_or_false(text: str) -> bool:
-    """Read a boolean as launchers write it: true, false, 1, 0, in any case."""
-    value = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
-    if value is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return value
-
-
-def read_length(text: str) -> int:
-    """Read the length of a record."""
-    value = int(text) if text.isdecimal() and len(text) < 10 else 0
-    if not 3 <= value <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a length of at least 3 and at most {_LONGEST} tokens")
-    return value
-
-
-def read_count(text: str) -> int:
-    """Read a whole number from 0 on."""
-    if not (text.isdecimal() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count")
-    return int(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -79,10 +54,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     add("--input_dir", "--input_data_dir", type=Path, metavar="DIR", help="GLUE folder: DIR/<TASK>/x.tsv or DIR/x.tsv")
     add("--output_dir", type=Path, metavar="DIR", help="where <task>_{train,dev,test}.mindrecord are written")
-    add("--spm_model_file", "--sp_model_file", default="", metavar="FILE", help="SentencePiece model (English ALBERT)")
-    vocab = "vocab.txt of WordPiece (Chinese ALBERT); with a SentencePiece model it is not needed"
-    add("--vocab_path", "--vocab_file_path", "--vocab_file", default="", metavar="FILE", help=vocab)
-    add_flag(parser, "--do_lower_case", True, "lower the text's case and drop its accents (default true)")
+    add_vocabulary_options(parser)
     add(
         "--max_seq_length",
         type=read_length,
@@ -94,17 +66,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--do_train", None, f"convert the train split {which}")
     add_flag(parser, "--do_eval", None, f"convert the dev split {which}")
     add_flag(parser, "--do_pred", None, f"convert the test split {which}")
-    add("--file_format", choices=("mindrecord", "tfrecord"), help="form of the files (default mindrecord)")
-    add(
-        "--shard_num",
-        type=read_count,
-        default=0,
-        metavar="N",
-        help="files per split: 0 and 1 both mean one (default 0)",
-    )
-    add_flag(parser, "--overwrite", False, "replace existing output (default false: it is an error)")
-    add("--inspect", type=read_count, metavar="N", help="show the first N records of --input, decoded, and end")
-    add("--input", type=Path, metavar="FILE", help="the record file that --inspect shows")
+    add_output_options(parser, files="files per split", replaced="existing output")
 
 
 def _add_own_data(parser: argparse.ArgumentParser) -> None:
@@ -138,8 +100,3 @@ def _add_tf_names(parser: argparse.ArgumentParser) -> None:
     add("--meta_data_file_path", type=Path, metavar="FILE", help="also write the json that its readers ask for")
     kinds = "checked against the file that is given"
     add("--tokenization", choices=("SentencePiece", "WordPiece"), help=kinds)
-
-
-def add_flag(parser: Any, name: str, default: bool | None, text: str) -> None:
-    """Add an option that is true or false."""
-    parser.add_argument(name, type=true_or_false, default=default, metavar="true|false", help=text)

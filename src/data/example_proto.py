@@ -8,22 +8,18 @@ one over a single record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from src.common.errors import DataError
+from src.common.protobuf import FIXED32, LENGTH, VARINT, MalformedError, length_field, read_fields
 
 FeatureKind = Literal["bytes", "float", "int64"]
 _KIND_OF_FIELD: dict[int, FeatureKind] = {1: "bytes", 2: "float", 3: "int64"}
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
-
-
-class _MalformedError(ValueError):
-    """The bytes are no valid message."""
 
 
 @dataclass(frozen=True)
@@ -56,56 +52,20 @@ class Wanted:
     length: int | None = None
 
 
-def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """Return the varint at ``position`` and the position behind it."""
-    value = shift = 0
-    while position < end:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift >= 7 * _MAX_VARINT_BYTES:
-            raise _MalformedError("a number has more than 10 bytes")
-    raise _MalformedError("a number is cut off")
-
-
-def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (field number, wire type, begin, end) of each field; of a varint, begin is where its bytes start."""
-    while position < end:
-        tag, begin = _varint(data, position, end)
-        wire = tag & 7
-        if wire == _LENGTH:
-            size, begin = _varint(data, begin, end)
-            position = begin + size
-        elif wire == _VARINT:
-            position = _varint(data, begin, end)[1]
-        elif wire == _FIXED32:
-            position = begin + 4
-        elif wire == _FIXED64:
-            position = begin + 8
-        else:
-            raise _MalformedError(f"wire type {wire} does not exist")
-        if position > end or tag < 8:
-            raise _MalformedError("a field reaches beyond the end of the record")
-        yield tag >> 3, wire, begin, position
-
-
 def _feature(data: bytes, begin: int, end: int) -> RawFeature | None:
     """Return the ``tf.train.Feature`` between two positions; ``None`` when no list is set."""
     feature = None
-    for number, wire, list_begin, list_end in _fields(data, begin, end):
+    for number, wire, list_begin, list_end in read_fields(data, begin, end):
         kind = _KIND_OF_FIELD.get(number)
-        if kind is None or wire != _LENGTH:
+        if kind is None or wire != LENGTH:
             continue
         pieces: list[bytes] = []
-        value_wires = {"bytes": (_LENGTH,), "float": (_LENGTH, _FIXED32), "int64": (_LENGTH, _VARINT)}[kind]
-        for value_number, value_wire, value_begin, value_end in _fields(data, list_begin, list_end):
+        value_wires = {"bytes": (LENGTH,), "float": (LENGTH, FIXED32), "int64": (LENGTH, VARINT)}[kind]
+        for value_number, value_wire, value_begin, value_end in read_fields(data, list_begin, list_end):
             if value_number != 1:
                 continue
             if value_wire not in value_wires:
-                raise _MalformedError(f"a {kind} list holds a value of wire type {value_wire}")
+                raise MalformedError(f"a {kind} list holds a value of wire type {value_wire}")
             # Packed and unpacked values alike: without their tags, the bytes of both are the same.
             pieces.append(data[value_begin:value_end])
         feature = RawFeature(kind, items=tuple(pieces)) if kind == "bytes" else RawFeature(kind, b"".join(pieces))
@@ -115,8 +75,8 @@ def _feature(data: bytes, begin: int, end: int) -> RawFeature | None:
 def _entry(data: bytes, begin: int, end: int) -> tuple[str, RawFeature | None]:
     """Return name and feature of one entry of the map ``Features.feature``."""
     name, feature = "", None
-    for number, wire, value_begin, value_end in _fields(data, begin, end):
-        if wire != _LENGTH:
+    for number, wire, value_begin, value_end in read_fields(data, begin, end):
+        if wire != LENGTH:
             continue
         if number == 1:
             name = data[value_begin:value_end].decode("utf-8")
@@ -133,16 +93,16 @@ def parse_example(data: bytes, where: str) -> dict[str, RawFeature]:
     """
     features: dict[str, RawFeature] = {}
     try:
-        for number, wire, begin, end in _fields(data, 0, len(data)):
-            if number != 1 or wire != _LENGTH:
-                raise _MalformedError("the record does not begin with its features")
-            for entry_number, entry_wire, entry_begin, entry_end in _fields(data, begin, end):
-                if entry_number != 1 or entry_wire != _LENGTH:
-                    raise _MalformedError("an entry of the features is of the wrong type")
+        for number, wire, begin, end in read_fields(data, 0, len(data)):
+            if number != 1 or wire != LENGTH:
+                raise MalformedError("the record does not begin with its features")
+            for entry_number, entry_wire, entry_begin, entry_end in read_fields(data, begin, end):
+                if entry_number != 1 or entry_wire != LENGTH:
+                    raise MalformedError("an entry of the features is of the wrong type")
                 name, feature = _entry(data, entry_begin, entry_end)
                 if feature is not None:
                     features[name] = feature
-    except (_MalformedError, UnicodeDecodeError) as error:
+    except (MalformedError, UnicodeDecodeError) as error:
         raise DataError(f"not a tf.train.Example: {error}", where, "write the file again") from error
     return features
 
@@ -229,16 +189,6 @@ def _decode(
     return np.frombuffer(b"".join(payloads), "<f4").astype(np.float32), counts
 
 
-def _encode_varint(value: int) -> bytes:
-    """Return a non-negative number as a varint."""
-    result = bytearray()
-    while value >= 0x80:
-        result.append(value & 0x7F | 0x80)
-        value >>= 7
-    result.append(value)
-    return bytes(result)
-
-
 def _encode_varints(values: np.ndarray) -> bytes:
     """Return int64 values as packed varints; negative ones take 10 bytes, as the format demands."""
     if len(values) == 0 or (int(values.min()) >= 0 and int(values.max()) < 0x80):
@@ -258,23 +208,19 @@ def _encode_varints(values: np.ndarray) -> bytes:
     return planes[used].tobytes()
 
 
-def _field(number: int, payload: bytes) -> bytes:
-    """Return a length-delimited field."""
-    return bytes([number << 3 | _LENGTH]) + _encode_varint(len(payload)) + payload
-
-
 def _encode_feature(value: np.ndarray | Sequence[bytes]) -> bytes:
     """Return a serialized ``tf.train.Feature``: integers, floats (as float32) or bytes."""
     if not isinstance(value, np.ndarray):
-        return _field(1, b"".join(_field(1, item) for item in value))
+        return length_field(1, b"".join(length_field(1, item) for item in value))
     if value.dtype.kind == "f":
-        return _field(2, _field(1, value.astype("<f4").tobytes()))
-    return _field(3, _field(1, _encode_varints(value)))
+        return length_field(2, length_field(1, value.astype("<f4").tobytes()))
+    return length_field(3, length_field(1, _encode_varints(value)))
 
 
 def encode_example(columns: Mapping[str, np.ndarray | Sequence[bytes]]) -> bytes:
     """Return a serialized ``tf.train.Example``; columns are sorted by name, as TensorFlow's deterministic form is."""
     entries = (
-        _field(1, _field(1, name.encode()) + _field(2, _encode_feature(columns[name]))) for name in sorted(columns)
+        length_field(1, length_field(1, name.encode()) + length_field(2, _encode_feature(columns[name])))
+        for name in sorted(columns)
     )
-    return _field(1, b"".join(entries))
+    return length_field(1, b"".join(entries))

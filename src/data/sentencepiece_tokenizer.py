@@ -15,6 +15,7 @@ from typing import Any
 from sentencepiece import SentencePieceProcessor
 
 from src.common.errors import DataError
+from src.common.protobuf import LENGTH, read_fields
 from src.data.aligned_text import AlignedText
 from src.data.tokenization import Piece, Tokenizer, read_vocabulary_file, split_vocabulary_lines
 
@@ -216,7 +217,7 @@ def _load_processor(content: bytes, path: Path) -> Any:
     try:
         processor.LoadFromSerializedProto(content)
         fields = _top_level_fields(content)
-    except (RuntimeError, ValueError, IndexError) as error:
+    except (RuntimeError, ValueError) as error:
         raise DataError(
             "not a SentencePiece model, or a damaged one", str(path), "fetch it again, and check spm_model_file"
         ) from error
@@ -232,32 +233,14 @@ def _top_level_fields(content: bytes) -> set[int]:
     """Return the numbers of the length-delimited fields of a serialised protocol buffer.
 
     Raises:
-        IndexError, ValueError: It ends within a field, or holds a field of another type.
+        ValueError: It ends within a field, or holds a field of another type.
     """
     fields: set[int] = set()
-    position = 0
-    while position < len(content):
-        tag, position = _read_varint(content, position)
-        if tag & 7 != 2:
-            raise ValueError(f"field of wire type {tag & 7}")
-        size, position = _read_varint(content, position)
-        position += size
-        fields.add(tag >> 3)
-    if position != len(content):
-        raise ValueError("a field reaches beyond the end")
+    for number, wire, _, _ in read_fields(content):
+        if wire != LENGTH:
+            raise ValueError(f"field of wire type {wire}")
+        fields.add(number)
     return fields
-
-
-def _read_varint(content: bytes, position: int) -> tuple[int, int]:
-    """Return the variable-length integer at ``position`` and the position after it."""
-    value = shift = 0
-    while True:
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
 
 
 def _check_vocab(path: Path, processor: Any, model_file: Path) -> None:

@@ -26,16 +26,18 @@ from src.data.tokenization import Tokenizer
 
 _LOG = logging.getLogger(__name__)
 
-# To be raised whenever the same file, vocabulary and settings give other features than before.
-_FORMAT_VERSION = 1
+# To be raised whenever the same file, vocabulary and settings give other features or another header than before.
+_FORMAT_VERSION = 2
 _HEADER = "squad_features_header"
 # A zip file begins with 30 bytes of numbers, then the first member's name.
 _ZIP_MAGIC, _NAME_AT = b"PK\x03\x04", 30
 _HEAD_BYTES = _NAME_AT + len(_HEADER)
 _PICKLE_MAGIC = b"\x80"
-# What numpy and the zip reader raise for damaged files; checksums over all members are verified.
+# What numpy and the zip reader raise for damaged files; checksums over all members are verified. zipfile raises
+# NotImplementedError for a compression method that it does not know, as a damaged byte may name one.
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-_ARRAYS = tuple(field.name for field in dataclasses.fields(SquadFeatures) if field.name not in ("settings", "skipped"))
+_NO_ARRAYS = ("settings", "skipped", "cut_questions")
+_ARRAYS = tuple(field.name for field in dataclasses.fields(SquadFeatures) if field.name not in _NO_ARRAYS)
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -132,12 +134,13 @@ def _load(place: Path, key: str, settings: SquadSettings) -> SquadFeatures:
             if header["key"] != key:
                 raise _UnusableError("the cache is of another json file, vocabulary or setting")
             arrays = {name: content[name] for name in _ARRAYS}
+            cut_questions = int(header["cut_questions"])
             damaged = header["arrays"] != {name: _described(values) for name, values in arrays.items()}
     except _DAMAGE as error:
         raise _UnusableError(f"the cache is damaged ({type(error).__name__})") from error
     if damaged:
         raise _UnusableError("the cache is damaged (its arrays are not those of its header)")
-    return SquadFeatures(settings=settings, skipped=(), **arrays)
+    return SquadFeatures(settings=settings, skipped=(), cut_questions=cut_questions, **arrays)
 
 
 def _described(values: np.ndarray) -> dict[str, Any]:
@@ -147,7 +150,8 @@ def _described(values: np.ndarray) -> dict[str, Any]:
 def _save(place: Path, key: str, features: SquadFeatures) -> None:
     """Write a cache as a whole."""
     arrays = {name: getattr(features, name) for name in _ARRAYS}
-    header = {"key": key, "arrays": {name: _described(values) for name, values in arrays.items()}}
+    described = {name: _described(values) for name, values in arrays.items()}
+    header = {"key": key, "cut_questions": features.cut_questions, "arrays": described}
     if place.is_dir():
         raise OutputError("a folder stands where the file is to be", str(place), "choose another name")
     with atomic_path(place) as temporary, temporary.open("wb") as stream:

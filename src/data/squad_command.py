@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.common.errors import ConfigError, OutputError
-from src.common.interrupts import interrupted_by_sigterm
 from src.common.log import setup_logging
 from src.data.convert_plan import RECORD_SUFFIXES, format_of, refuse_existing
 from src.data.convert_report import finished_line, progress
 from src.data.manifest import skipped_path
+from src.data.record_command import convert_or_inspect, tokenizer_of
 from src.data.squad import SquadFile, read_squad, version_of
 from src.data.squad_cache import cache_key, cache_place, check_cache, features_of
 from src.data.squad_features import SquadFeatures, SquadSettings, build_features, overlap_notice
 from src.data.squad_options import parse_options
 from src.data.squad_records import write_squad_records
 from src.data.squad_report import SquadResult, summary_lines
-from src.data.tokenization import Tokenizer, load_tokenizer
+from src.data.tokenization import Tokenizer
 
 # From this many windows on, MindSpore's writer takes more than a few seconds.
 _MANY_ROWS = 10_000
@@ -32,36 +32,23 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         AlbertError: An option, an input or an output is wrong.
     """
-    options = parse_options(argv)
-    if options.inspect is not None:
-        _inspect(options)
-        return 0
-    if options.input is not None:
-        raise ConfigError("it is for --inspect", "--input", "the json files are --train_file and --eval_file")
-    setup_logging()
-    with interrupted_by_sigterm():
-        _convert(options)
-    return 0
+    inputs = "the json files are --train_file and --eval_file"
+    return convert_or_inspect(parse_options(argv), _convert, _inspect, inputs)
 
 
-def _inspect(options: argparse.Namespace) -> None:
+def _inspect(options: argparse.Namespace) -> list[str]:
     # Imported here: the converter does not need the reader.
     from src.data.squad_inspect import inspect_squad
 
-    if options.input is None:
-        raise ConfigError("no file is given", "--input", "name the record file that --inspect shows")
-    print("\n".join(inspect_squad(options.input, _tokenizer(options), options.inspect)))
-
-
-def _tokenizer(options: argparse.Namespace) -> Tokenizer:
-    return load_tokenizer(options.vocab_path, options.spm_model_file, options.do_lower_case)
+    return inspect_squad(options.input, tokenizer_of(options), options.inspect)
 
 
 def _convert(options: argparse.Namespace) -> None:
     """Read and check all files before the first is written."""
+    setup_logging()
     settings = SquadSettings(options.max_seq_length, options.max_query_length, options.doc_stride)
     train, evaluation = _read(options)
-    tokenizer = _tokenizer(options)
+    tokenizer = tokenizer_of(options)
     file_format = format_of(options.file_format, filter(None, [options.train_feature_file]))
     records = None if train is None else _record_path(options, train, file_format)
     cache = None if evaluation is None else _cache_path(options, evaluation, tokenizer, settings)

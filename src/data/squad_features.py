@@ -73,6 +73,7 @@ class SquadFeatures:
         token_ends: LAST character of each, inclusive, int32.
         context_offsets: Place of each passage in ``token_starts`` and ``token_ends``, int64 [passages + 1].
         skipped: Training: questions that cannot be used, in the order of the file.
+        cut_questions: Number of the other questions that were longer than ``max_query_length``.
     """
 
     settings: SquadSettings
@@ -93,6 +94,7 @@ class SquadFeatures:
     token_ends: np.ndarray
     context_offsets: np.ndarray
     skipped: tuple[SkippedQuestion, ...] = ()
+    cut_questions: int = 0
 
     @property
     def rows(self) -> int:
@@ -189,6 +191,7 @@ def _assemble(
         token_ends=joined([row.ends for row in texts.contexts]),
         context_offsets=texts.context_offsets,
         skipped=skipped,
+        cut_questions=int(texts.cut_queries[np.unique(plan.question)].sum()),
     )
 
 

@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.common.arguments import OneLineParser
-from src.data.convert_options import add_flag, read_count, read_length
+from src.common.arguments import OneLineParser, add_flag, read_count
+from src.data.record_command import add_output_options, add_vocabulary_options, read_length
 
 PROGRAM = "create_squad_data.py"
 
@@ -48,19 +48,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     add("--train_feature_file", "--train_data_output_path", type=Path, metavar="FILE", help=train)
     cache = "name of the file of evaluation features, or a folder for it"
     add("--eval_feature_file", "--predict_feature_left_file", type=Path, metavar="FILE", help=cache)
-    add("--file_format", choices=("mindrecord", "tfrecord"), help="form of the records (default mindrecord)")
-    add("--shard_num", type=read_count, default=0, metavar="N", help="record files: 0 and 1 both mean one (default 0)")
-    add_flag(parser, "--overwrite", False, "replace existing records (default false: it is an error)")
-    add("--inspect", type=read_count, metavar="N", help="show the first N records of --input, decoded, and end")
-    add("--input", type=Path, metavar="FILE", help="the record file that --inspect shows")
+    add_output_options(parser, files="record files", replaced="existing records")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
+    add_vocabulary_options(parser)
     add = parser.add_argument
-    add("--spm_model_file", "--sp_model_file", default="", metavar="FILE", help="SentencePiece model (English ALBERT)")
-    vocab = "vocab.txt of WordPiece (Chinese ALBERT); with a SentencePiece model it is not needed"
-    add("--vocab_path", "--vocab_file_path", "--vocab_file", default="", metavar="FILE", help=vocab)
-    add_flag(parser, "--do_lower_case", True, "lower the text's case and drop its accents (default true)")
     add("--max_seq_length", type=read_length, default=384, metavar="N", help="most tokens of a record (default 384)")
     query = "most tokens of a question; the rest of it is left out (default 64)"
     add("--max_query_length", type=_at_least_one, default=64, metavar="N", help=query)

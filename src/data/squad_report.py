@@ -58,14 +58,18 @@ def _row(result: SquadResult) -> tuple[str, ...]:
 
 
 def _notes(result: SquadResult) -> list[str]:
+    features, notes = result.features, []
+    if features.cut_questions:
+        longest = features.settings.max_query_length
+        notes.append(f"{result.split}: questions cut to --max_query_length {longest}: {features.cut_questions}")
     if result.split != "train":
-        return []
-    info, notes = describe_features(result.data, result.features), []
+        return notes
+    info = describe_features(result.data, features)
     if info.impossible_questions:
         notes.append(f"train: questions without answer (is_impossible): {info.impossible_questions}")
     if info.cut_answers:
         notes.append(f"train: questions whose answer fits in no window, used as without answer: {info.cut_answers}")
-    skipped = result.features.skipped
+    skipped = features.skipped
     if skipped:
         notes.append(f"train: questions that cannot be used: {len(skipped)}, all listed in {result.skipped_list}")
         notes.extend(f"  {question.id}: {question.why}" for question in skipped[:_SHOWN_SKIPPED])

@@ -23,6 +23,7 @@ class SquadTexts:
         context_offsets: Place of each passage in ``context_ids``, int64 [passages + 1].
         query_ids: Token ids of all questions, cut to their greatest length, int32.
         query_offsets: Place of each question in ``query_ids``, int64 [questions + 1].
+        cut_queries: Whether a question was cut, bool [questions].
     """
 
     contexts: list[ContextTokens]
@@ -30,6 +31,7 @@ class SquadTexts:
     context_offsets: np.ndarray
     query_ids: np.ndarray
     query_offsets: np.ndarray
+    cut_queries: np.ndarray
 
 
 def encode_texts(
@@ -41,10 +43,13 @@ def encode_texts(
         questions_of[question.context].append(number)
     contexts: list[ContextTokens] = []
     queries: list[array[int]] = [array("i")] * len(data.questions)
+    cut_queries = np.zeros(len(data.questions), bool)
     for context, numbers in zip(data.contexts, questions_of, strict=True):
         contexts.append(align_context(context, tokenizer))
         for number in numbers:
-            queries[number] = array("i", tokenizer.encode(data.questions[number].question)[:max_query_length])
+            ids = tokenizer.encode(data.questions[number].question)
+            queries[number] = array("i", ids[:max_query_length])
+            cut_queries[number] = len(ids) > max_query_length
         progress(len(numbers))
     return SquadTexts(
         contexts=contexts,
@@ -52,6 +57,7 @@ def encode_texts(
         context_offsets=offsets_of([len(row.ids) for row in contexts]),
         query_ids=joined([np.frombuffer(row, np.int32) for row in queries]),
         query_offsets=offsets_of([len(row) for row in queries]),
+        cut_queries=cut_queries,
     )
 
 

@@ -69,6 +69,10 @@ class FinetuneTable:
         """Tokens of each row, int32[rows]."""
         return np.diff(self.offsets).astype(np.int32)
 
+    def place_of(self, row: int) -> str:
+        """Return where a row comes from, for messages; rows are counted from 0."""
+        return f"{self.source}: row {row}"
+
     def batch(self, indices: np.ndarray | Sequence[int], batch_size: int, length: int) -> dict[str, np.ndarray]:
         """Return rows padded to ``length``; places behind them are filled with rows of weight 0.
 

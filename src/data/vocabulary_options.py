@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.common.arguments import OneLineParser
-from src.data.convert_options import true_or_false
+from src.common.arguments import OneLineParser, true_or_false
 from src.data.vocabulary import SMALLEST_SAMPLE, SPECIAL_COUNT, VocabularySettings
 
 _DESCRIPTION = """Train a SentencePiece vocabulary with the settings of ALBERT and write PREFIX.model and PREFIX.vocab.

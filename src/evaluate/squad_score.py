@@ -18,6 +18,7 @@ from src.data.squad import SquadFile, read_squad, version_of
 from src.evaluate.squad_metrics import (
     QuestionScores,
     best_figures,
+    best_threshold,
     score_predictions,
     v1_figures,
     v2_figures,
@@ -154,14 +155,19 @@ def _v1_result(scores: QuestionScores) -> tuple[dict[str, Any], str]:
 def _v2_result(
     scores: QuestionScores, odds: np.ndarray | None, options: argparse.Namespace
 ) -> tuple[dict[str, Any], str]:
-    """Return the report and the table; with odds the threshold is applied and the best ones are searched for."""
+    """Return the report and the table; with odds the threshold is applied and the best ones are searched for.
+
+    The best figures are a look at what the odds are worth, and no score: their thresholds know the gold answers.
+    """
     if odds is None:
         figures = v2_figures(scores)
         return dict(figures), figures_table({"all": figures})
     threshold = _OFFICIAL_THRESHOLD if options.na_prob_thresh is None else options.na_prob_thresh
     figures = v2_figures(without_answers(scores, odds > threshold))
-    best = best_figures(scores, odds)
     lines = [figures_table({f"threshold {threshold:g}": figures})]
-    for name in ("exact", "f1"):
-        lines.append(f"best {name} {best[f'best_{name}']:.3f} at the threshold {best[f'best_{name}_thresh']:.6g}")
-    return {**figures, **best, "na_prob_thresh": threshold}, "\n".join(lines)
+    for name, values in (("exact", scores.exact), ("f1", scores.f1)):
+        best = best_threshold(scores, values, odds)
+        place = f"{best.threshold:.6g}" if best.answers_any else "no answer to any question"
+        lines.append(f"best {name} of a threshold tuned on these very questions: {best.percent:.3f}, at {place}")
+    lines.append(f"the last line is that of the threshold {threshold:g}, which was not tuned")
+    return {**figures, **best_figures(scores, odds), "na_prob_thresh": threshold}, "\n".join(lines)

@@ -127,7 +127,9 @@ def _onnx_session(path: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # Its errors have no common base besides Exception.
         what = "ONNX Runtime cannot read the model"
-        raise CheckpointError(what, str(path), "export again, or install the version that requirements.txt names") from error
+        raise CheckpointError(
+            what, str(path), "export again, or install the version that requirements.txt names"
+        ) from error
 
 
 def open_exported(

@@ -30,9 +30,7 @@ class EncoderInference(nn.Cell):
         super().__init__(auto_prefix=False)
         self.albert = model
 
-    def construct(
-        self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def construct(self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sequence output [B, T, D] and the pooled output [B, D], float32.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.common.errors import ConfigError, OutputError
 from src.config.load import LoadedConfig
-from src.export.description import AIR, MINDIR, SUFFIXES, assets_folder, description_path, described_file
+from src.export.description import AIR, MINDIR, SUFFIXES, assets_folder, described_file, description_path
 from src.export.encryption import check_mode, read_key
 from src.tasks.assets import TASK_FILE
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from src.common.errors import CheckpointError, ConfigError
+from src.common.errors import ConfigError
 from src.common.run_directory import RunDirectory, is_run_directory
 from src.config.load import LoadedConfig
 from src.data.record_schema import SQUAD
@@ -14,7 +14,7 @@ from src.data.tokenization import load_tokenizer
 from src.export.description import ENCODER
 from src.export.heads import read_head
 from src.export.plan import ExportPlan
-from src.export.untold import describe_untold
+from src.export.task_of_config import task_of_config
 from src.tasks.assets import (
     PRETRAINING,
     TASK_FILE,
@@ -66,7 +66,7 @@ def find_source(loaded: LoadedConfig[Any], plan: ExportPlan) -> ExportSource:
     directory = _run_of(loaded, named)
     if directory is None:
         checkpoint = Path(named)
-        task = describe_untold(loaded, plan.part, read_head(checkpoint))
+        task = task_of_config(loaded, plan.part, read_head(checkpoint), checkpoint)
         files = (loaded.values.vocab_file_path, loaded.values.spm_model_file)
         return _checked(ExportSource(task, checkpoint, *files, run=None))
     run = RunDirectory.open(directory)
@@ -132,38 +132,3 @@ def _checked(source: ExportSource) -> ExportSource:
         sha256 = str(tokenizer.fingerprint()["sha256"])
         return replace(source, task=replace(task, tokenizer_sha256=sha256))
     return source
-
-
-def check_length(task: TaskDescription, plan: ExportPlan) -> int | None:
-    """Return the tokens of every row, ``None`` for any.
-
-    Raises:
-        ConfigError: The network has no such positions, or its beam is wider.
-    """
-    if plan.is_dynamic:
-        return None
-    length = plan.length or task.length
-    most = task.network_config().max_position_embeddings
-    if length > most:
-        what = f"the network has positions for {most} tokens, not for {length}"
-        raise ConfigError(what, "export_seq_length", f"give {most} or less")
-    shortest = shortest_length(task, plan.part)
-    if length < shortest:
-        what = f"the network looks for {shortest} places among {length} tokens"
-        raise ConfigError(what, "export_seq_length", f"give {shortest} or more")
-    return length
-
-
-def shortest_length(task: TaskDescription, part: str) -> int:
-    """Return the fewest tokens that the network takes in a row."""
-    if part == ENCODER or task.answers is None or task.answers.head != "beam":
-        return 3
-    return max(3, task.answers.start_n_top, task.answers.end_n_top)
-
-
-def check_kind(task: TaskDescription, head: str, checkpoint: Path) -> None:
-    """Raise ``CheckpointError`` when a checkpoint holds another head than its task needs."""
-    needed = needed_head(task)
-    if head == needed:
-        return
-    raise CheckpointError("", str(checkpoint))

@@ -10,7 +10,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.common.errors import ConfigError
-from src.model.heads import adopt
+from src.model.loss_network import LossNetwork
 
 FIGURE_NAMES: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy",),
@@ -19,7 +19,7 @@ FIGURE_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-class AlbertCLS(nn.Cell):
+class AlbertCLS(LossNetwork):
     """A model with the loss of its kind of task.
 
     Args:
@@ -32,19 +32,15 @@ class AlbertCLS(nn.Cell):
     """
 
     def __init__(self, model: nn.Cell, kind: str) -> None:
-        super().__init__(auto_prefix=False)
+        super().__init__(model)
         if kind not in FIGURE_NAMES:
             raise ConfigError(f"unknown kind of task {kind!r}", fix=f"choose one of {', '.join(FIGURE_NAMES)}")
         if kind == "regression" and model.num_labels != 1:
             raise ConfigError(f"regression has 1 output, not {model.num_labels}", "num_class", "set num_class to 1")
-        adopt(model)
-        self.albert = model
         self.kind = kind
         self.num_labels = model.num_labels
         self.figure_names = FIGURE_NAMES[kind]
         self.normalizer_count = 1
-        self.log_softmax = ops.LogSoftmax(axis=-1)
-        self.argmax = ops.Argmax(axis=-1, output_type=ms.int32)
 
     def construct(
         self,
@@ -83,5 +79,5 @@ class AlbertCLS(nn.Cell):
         label_R, weight_R = label_ids.reshape(-1), weight.reshape(-1)
         target_RC = ops.one_hot(label_R, self.num_labels, 1.0, 0.0)
         loss_R = -(target_RC * self.log_softmax(logits_RC)).sum(-1)
-        right_R = (self.argmax(logits_RC) == label_R).astype(ms.float32)
+        right_R = self.right(logits_RC, label_R)
         return (weight_R * loss_R).sum() / count, ((weight_R * right_R).sum() / count,)

@@ -12,8 +12,8 @@ from mindspore.common.initializer import initializer
 from src.config.sections import NetworkConfig
 from src.model.activations import make_activation
 from src.model.albert_model import AlbertModel
-from src.model.heads import adopt
 from src.model.layers import Linear, float_type, new_layernorm
+from src.model.loss_network import LossNetwork
 
 # The reference adds it to the sum of the weights, so that a batch without predictions has loss 0.
 EMPTY_GUARD = 1e-5
@@ -86,7 +86,7 @@ class AlbertPreTrainingModel(nn.Cell):
         return self.cls1(hidden_RD, self.albert.albert_embedding_lookup.embedding_table)
 
 
-class AlbertPreTraining(nn.Cell):
+class AlbertPreTraining(LossNetwork):
     """The pre-training model with its loss: the sum of both heads' cross entropies.
 
     MLM: sum(w * nll) / (sum(w) + 1e-5) over the predictions; SOP: mean nll over the rows (google-research/albert
@@ -100,11 +100,7 @@ class AlbertPreTraining(nn.Cell):
     normalizer_count = 2
 
     def __init__(self, model: AlbertPreTrainingModel) -> None:
-        super().__init__(auto_prefix=False)
-        adopt(model)
-        self.albert = model
-        self.log_softmax = ops.LogSoftmax(axis=-1)
-        self.argmax = ops.Argmax(axis=-1, output_type=ms.int32)
+        super().__init__(model)
 
     def construct(
         self,
@@ -143,5 +139,5 @@ class AlbertPreTraining(nn.Cell):
     def _cross_entropy(self, logits_RC: Tensor, label_R: Tensor, weight_R: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted sums of the negative log-likelihood and of the right answers."""
         log_probability_R1 = ops.gather_elements(self.log_softmax(logits_RC), 1, label_R.reshape(-1, 1))
-        right_R = (self.argmax(logits_RC) == label_R).astype(ms.float32)
+        right_R = self.right(logits_RC, label_R)
         return -(weight_R * log_probability_R1.reshape(-1)).sum(), (weight_R * right_R).sum()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import mindspore as ms
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, ops
 
-from src.model.heads import adopt
+from src.model.loss_network import LossNetwork
 from src.model.squad import AlbertSquadModel
 from src.model.squad_beam import AlbertSquadBeamModel
 
 _SPAN_FIGURES = ("start_accuracy", "end_accuracy", "span_accuracy")
 
 
-class AlbertSquad(nn.Cell):
+class AlbertSquad(LossNetwork):
     """A model with its loss: (CE(start) + CE(end)) / 2, and with the beam head + BCE(no answer) / 2.
 
     The probabilities are those of the allowed positions only. Google's ``run_squad_v1.py`` and the model zoo spread
@@ -30,15 +30,11 @@ class AlbertSquad(nn.Cell):
     normalizer_count = 1
 
     def __init__(self, model: AlbertSquadModel | AlbertSquadBeamModel) -> None:
-        super().__init__(auto_prefix=False)
-        adopt(model)
-        self.albert = model
+        super().__init__(model)
         self.has_beam = isinstance(model, AlbertSquadBeamModel)
         self.figure_names: tuple[str, ...] = _SPAN_FIGURES
         if self.has_beam:
             self.figure_names = (*_SPAN_FIGURES, "span_loss", "answerability_loss", "answerability_accuracy")
-        self.log_softmax = ops.LogSoftmax(axis=-1)
-        self.argmax = ops.Argmax(axis=-1, output_type=ms.int32)
 
     def construct(
         self,
@@ -84,11 +80,14 @@ class AlbertSquad(nn.Cell):
     def _span(
         self, start_BT: Tensor, end_BT: Tensor, start_position_B: Tensor, end_position_B: Tensor, share_B: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the mean loss of start and end, and how often start, end and both have the highest score."""
+        """Return the mean loss of start and end, and how often start, end and both have the highest score.
+
+        Windows without an answer count in all of them, as in the loss, with [CLS] as the right place.
+        """
         start_loss_B = -ops.gather_elements(start_BT, 1, start_position_B.reshape(-1, 1)).reshape(-1)
         end_loss_B = -ops.gather_elements(end_BT, 1, end_position_B.reshape(-1, 1)).reshape(-1)
-        start_right_B = (self.argmax(start_BT) == start_position_B).astype(ms.float32)
-        end_right_B = (self.argmax(end_BT) == end_position_B).astype(ms.float32)
+        start_right_B = self.right(start_BT, start_position_B)
+        end_right_B = self.right(end_BT, end_position_B)
         loss = (share_B * 0.5 * (start_loss_B + end_loss_B)).sum()
         start_accuracy, end_accuracy = (share_B * start_right_B).sum(), (share_B * end_right_B).sum()
         return loss, (start_accuracy, end_accuracy, (share_B * start_right_B * end_right_B).sum())

@@ -1,11 +1,11 @@
-"""The command ``predict.py``: labels, tags, answers, words for masks and vectors of raw texts."""
+"""The commands of ``predict.py`` that answer and end: labels, tags, answers, words for masks, vectors of raw texts."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from src.predict.options import (
     NER,
     QUESTIONS,
     check_options,
-    make_parser,
     wants_json_lines,
 )
 from src.predict.question_texts import (
@@ -125,8 +124,14 @@ def _shown(options: argparse.Namespace, answer: dict[str, Any]) -> str:
     return shown_answers(answer, options.top_n) if options.command == QUESTIONS else shown(answer)
 
 
-def _answer(options: argparse.Namespace) -> None:
-    """Answer all items."""
+def answer(options: argparse.Namespace) -> int:
+    """Answer what a command of ``make_parser`` asks for; return the exit status.
+
+    Raises:
+        AlbertError: An option, an input or the network is wrong.
+    """
+    check_options(options)
+    setup_logging()
     asks_questions = options.command == QUESTIONS
     # Before MindSpore is loaded: the passage may be wrong.
     given_items, one_by_one = _questions(options) if asks_questions else _lines(options)
@@ -138,17 +143,9 @@ def _answer(options: argparse.Namespace) -> None:
     _write(options, chain.from_iterable(predictor.predict(batch, batch_size) for batch in batches(items, together)))
     for note in predictor.notes():
         print(f"warning: {note}", file=sys.stderr)
+    return 0
 
 
 def _is_pipe(options: argparse.Namespace) -> bool:
     """Tell whether the texts come one by one from another program."""
     return not (options.text or options.input)
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run ``predict.py``; return its exit status."""
-    options = make_parser().parse(argv)
-    check_options(options)
-    setup_logging()
-    _answer(options)
-    return 0

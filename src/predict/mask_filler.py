@@ -16,6 +16,9 @@ from src.predict.records import named, text_record
 from src.predict.texts import GivenText
 from src.tasks.inference import run_batch
 
+# Asking for a few more places costs nothing, and compiling another shape takes seconds.
+_FEWEST_PLACES = 8
+
 
 class MaskFiller(Predictor[GivenText]):
     """A pre-training network with its tokenizer.
@@ -82,7 +85,7 @@ class MaskFiller(Predictor[GivenText]):
         rows, description = self.model.batch_rows(batch_size, len(batch)), self.model.description
         longest = max(len(text.input_ids) for text in batch)
         length = min(bucket for bucket in (*description.buckets, description.length) if bucket >= longest)
-        places = self.model.masks or power_of_two(max(len(text.positions) for text in batch))
+        places = self.model.masks or power_of_two(max(_FEWEST_PLACES, *(len(text.positions) for text in batch)))
         ids_BT = np.full((rows, length), self.model.tokenizer.pad_id, dtype=np.int32)
         mask_BT = np.zeros((rows, length), dtype=np.int32)
         # A row without any token would give its attention nothing to look at.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from src.common.arguments import OneLineParser
 from src.common.errors import ConfigError, DataError, OutputError
@@ -19,10 +21,15 @@ ENCODE = "encode"
 POOLINGS = ("mean", "cls", "pooler")
 """How the vectors of a text's tokens become one; the first is the default."""
 LINES, JSON_LINES = "lines", "jsonl"
+AddCommands: TypeAlias = Callable[["argparse._SubParsersAction[OneLineParser]"], None]
 
 
-def make_parser() -> OneLineParser:
-    """Return the command line of ``predict.py``."""
+def make_parser(add_more: AddCommands | None = None) -> OneLineParser:
+    """Return the command line of ``predict.py``.
+
+    Args:
+        add_more: Adds commands of other packages.
+    """
     examples = "".join(found.examples for found in COMMANDS.values())
     parser = OneLineParser(
         prog="predict.py",
@@ -30,7 +37,7 @@ def make_parser() -> OneLineParser:
         epilog=f"examples:\n{examples}{EXAMPLES_END}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, found in COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -42,6 +49,8 @@ def make_parser() -> OneLineParser:
         add_source(command, found.trainer)
         _add_texts(command, found)
         _add_own(command, name)
+    if add_more is not None:
+        add_more(commands)
     return parser
 
 

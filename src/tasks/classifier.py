@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mindspore import nn
 
 from src.common.errors import ConfigError
 from src.common.glue_tasks import glue_task_of
 from src.config.classifier import ClassifierConfig
 from src.config.load import LoadedConfig
-from src.config.sections import NetworkConfig
-from src.data.batching import BatchGeometry, resolve_buckets, steps_per_epoch
-from src.data.dataset import TrainStart
 from src.data.table import FinetuneTable
 from src.evaluate.glue_submission import write_glue_submission
 from src.evaluate.predictions import write_predictions
-from src.evaluate.report import class_table, confusion_table, report_content, result_lines
-from src.evaluate.scoring import evaluate_predictions
 from src.evaluate.task_metrics import metrics_for_task
 from src.model.heads import AlbertCLSModel, AlbertInference, AlbertNERModel
 from src.model.losses import AlbertCLS
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.assets import TaskDescription, check_trained_task, load_task_tokenizer, save_assets
-from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
+from src.tasks.base import Networks, Score
 from src.tasks.classifier_data import ClassifierData, load_classifier_data
-from src.tasks.feed import TrainFeed, feed_from
-from src.tasks.inference import Outputs, evaluation_plan, labels_of, run_with_progress, sentences_of
+from src.tasks.inference import Outputs, run_with_progress
+from src.tasks.row_scores import score_rows
+from src.tasks.table_task import TableTask
 from src.tasks.tag_predictions import write_tags
-
-
-def _joined(rows: Sequence[np.ndarray] | np.ndarray, sentences: list[list[int]]) -> list[np.ndarray]:
-    """Return one array a sentence: those of its rows, one after the other."""
-    return [np.concatenate([rows[place] for place in places]) for places in sentences]
 
 
 def _identity_of(table: FinetuneTable) -> dict[str, Any]:
@@ -43,7 +32,7 @@ def _identity_of(table: FinetuneTable) -> dict[str, Any]:
     return {"rows": table.rows, "sha256": [file.sha256 for file in table.manifest.files] if table.manifest else []}
 
 
-class ClassifierTask(Task):
+class ClassifierTask(TableTask[FinetuneTable]):
     """What ``run_classifier.py`` trains and evaluates.
 
     Args:
@@ -57,15 +46,16 @@ class ClassifierTask(Task):
 
     name = "classifier"
     checkpoint_prefix = "classifier"
+    shuffle_key = "train_data_shuffle"
 
     def __init__(self, loaded: LoadedConfig[ClassifierConfig], group: ProcessGroup = ONE_PROCESS) -> None:
         config = loaded.values
+        super().__init__(loaded.network(), group, seed=config.seed, shuffle=config.train_data_shuffle)
         self._config = config
-        self._group = group
-        self._network = loaded.network()
         self.data: ClassifierData = load_classifier_data(config, self._network)
+        self._train = self.data.train
         length = min(self.data.length, self._network.seq_length)
-        self._buckets = resolve_buckets([b for b in config.bucket_list if b <= length], length)
+        self._lay_batches(config.bucket_list, length, config.train_batch_size, config.accumulation_steps)
         method = "" if config.assessment_method == "auto" else config.assessment_method
         self._metrics = metrics_for_task(
             self.data.kind,
@@ -82,9 +72,6 @@ class ClassifierTask(Task):
                 "set spm_model_file or vocab_file_path",
             )
         self.loss_unit = "squared score" if self.data.kind == "regression" else "nats"
-        self._geometry = BatchGeometry(
-            config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
-        )
 
     def _check_trained_task(self, loaded: LoadedConfig[ClassifierConfig]) -> None:
         """Make sure that the data are those of the run that is gone on with or whose checkpoint is evaluated."""
@@ -96,10 +83,6 @@ class ClassifierTask(Task):
             run = loaded.run_directory()
         labels = self.data.labels if made_with else None
         check_trained_task(run / "assets", self.data.kind, labels, made_with.sha256 if made_with else "")
-
-    def network_config(self) -> NetworkConfig:
-        """Return the shape of the network."""
-        return self._network
 
     def build_networks(self) -> Networks:
         """Build backbone and head with fresh weights, with the loss and for inference."""
@@ -119,17 +102,8 @@ class ClassifierTask(Task):
             "lengths": ", ".join(str(bucket) for bucket in self._buckets),
         }
 
-    def data_identity(self) -> dict[str, Any]:
-        """Return rows of an update, order and rows of the data; how processes and micro-batches share it is free."""
-        config, table = self._config, self._train_table()
-        return {
-            UPDATE_ROWS: self._geometry.update_rows,
-            "bucket_list": list(self._buckets),
-            "train_data_shuffle": config.train_data_shuffle,
-            "seed": config.seed,
-            "train_rows": table.rows,
-            "train_sha256": _identity_of(table)["sha256"],
-        }
+    def _rows_identity(self) -> dict[str, Any]:
+        return {f"train_{name}": value for name, value in _identity_of(self._train_table()).items()}
 
     def scored_identity(self) -> dict[str, Any]:
         """Return batches and rows of the evaluation and test data."""
@@ -140,43 +114,14 @@ class ClassifierTask(Task):
             **{name: _identity_of(table) for name, table in tables.items() if table is not None},
         }
 
-    def place_of(self, row: int) -> str:
-        """Return file and row of the training data."""
-        return f"{self._train_table().source}: row {row}"
-
-    def steps_per_epoch(self) -> int:
-        """Return the number of optimizer steps of an epoch."""
-        return steps_per_epoch(self._train_table().lengths, self._geometry)
-
-    def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
-        """Return this process's micro-batches from ``start`` on."""
-        config = self._config
-        return feed_from(self._train_table(), self._geometry, config.seed, config.train_data_shuffle, start, epochs)
-
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
         """Score ``inference`` on the evaluation rows; every process must call it."""
         table = self.data.evaluation
         if table is None or table.label_ids is None:
             raise ValueError("evaluate() was called without evaluation data")
         outputs = self._run(inference, table, "evaluate", max_batches)
-        values, labels = outputs.values, labels_of(table, outputs.rows)
-        if self.data.kind == "token_classification":
-            # An entity may cross the end of a record.
-            sentences = sentences_of(table, outputs.rows)
-            values, labels = _joined(values, sentences), _joined(labels, sentences)
-        result = evaluate_predictions(
-            self.data.kind,
-            self._metrics.methods,
-            values,
-            labels,
-            self.data.labels,
-            # A look at the first batches says nothing about the network.
-            log_notes=not max_batches,
-        )
-        tables = [text for text in (confusion_table(result), class_table(result)) if text]
-        return Score(
-            result.main, result.value, dict(result.figures), report_content(result), (*tables, *result_lines(result))
-        )
+        # A look at the first batches says nothing about the network.
+        return score_rows(table, outputs, self.data.labels, self._metrics.methods, log_notes=not max_batches)
 
     def evaluation_name(self) -> str:
         """Return the stem of the evaluation file; of several files a common name."""
@@ -224,12 +169,6 @@ class ClassifierTask(Task):
         return str(self._tokenizer.fingerprint()["sha256"]) if self._tokenizer else ""
 
     def _run(self, inference: nn.Cell, table: FinetuneTable, title: str, max_batches: int = 0) -> Outputs:
-        size = self._config.eval_batch_size
-        shuffle_seed = self._config.seed if self._config.eval_data_shuffle else None
-        plan = evaluation_plan(table, size, self._buckets, max_batches * self._group.size, shuffle_seed)
+        size, shuffle = self._config.eval_batch_size, self._config.eval_data_shuffle
+        plan = self._scored_batches(table, size, max_batches, shuffle=shuffle)
         return run_with_progress(inference, table, plan, size, title, self._group)
-
-    def _train_table(self) -> FinetuneTable:
-        if self.data.train is None:
-            raise ValueError("training was asked for without training data")
-        return self.data.train

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError, DataError
+from src.common.interrupts import quiet_interrupts
 from src.common.log import setup_logging
 from src.common.run_directory import is_run_directory
 from src.config.load import LoadedConfig
@@ -35,6 +36,7 @@ _SANITY_BATCHES = 2
 _SHOWN_CHARACTERS = 300
 
 
+@quiet_interrupts()
 def run_task(make_task: Callable[[ProcessGroup], Task], loaded: LoadedConfig[Any]) -> int:
     """Train, evaluate and predict as the configuration says; return the exit status.
 

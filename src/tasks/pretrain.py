@@ -10,9 +10,6 @@ from mindspore import nn
 from src.common.errors import ConfigError, DataError
 from src.config.load import LoadedConfig
 from src.config.pretrain import PretrainConfig
-from src.config.sections import NetworkConfig
-from src.data.batching import BatchGeometry, resolve_buckets, steps_per_epoch
-from src.data.dataset import TrainStart
 from src.data.manifest import TokenizerInfo
 from src.data.pretraining.table import PretrainTable, read_pretrain_table
 from src.model.pretraining import AlbertPreTraining, AlbertPreTrainingModel
@@ -24,13 +21,12 @@ from src.tasks.assets import (
     pretraining_description,
     save_assets,
 )
-from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
-from src.tasks.feed import TrainFeed, feed_from
-from src.tasks.inference import evaluation_plan
+from src.tasks.base import Networks, Score
 from src.tasks.pretrain_score import score_pretraining
+from src.tasks.table_task import TableTask
 
 
-class PretrainTask(Task):
+class PretrainTask(TableTask[PretrainTable]):
     """What ``run_pretrain.py`` trains and ``pretrain_eval.py`` scores.
 
     Args:
@@ -47,21 +43,18 @@ class PretrainTask(Task):
     name = "pretraining"
     checkpoint_prefix = "checkpoint_albert"
     loss_unit = "nats"
+    shuffle_key = "do_shuffle"
 
     def __init__(
         self, loaded: LoadedConfig[PretrainConfig], group: ProcessGroup, *, train: bool, evaluate: bool
     ) -> None:
         config = loaded.values
+        super().__init__(loaded.network(), group, seed=config.seed, shuffle=config.do_shuffle)
         self._config = config
-        self._network = loaded.network()
-        self._group = group
         self._train = self._read("data_dir", config.schema_dir) if train else None
         self._evaluation = self._read("eval_data_dir", config.schema_file, config.eval_samples) if evaluate else None
         length = max(table.max_seq_length for table in (self._train, self._evaluation) if table is not None)
-        self._buckets = resolve_buckets([bucket for bucket in config.bucket_list if bucket <= length], length)
-        self._geometry = BatchGeometry(
-            config.effective_batch_size(), self._buckets, config.accumulation_steps, group.rank, group.size
-        )
+        self._lay_batches(config.bucket_list, length, config.effective_batch_size(), config.accumulation_steps)
         self._made_with = made_with = self._common_tokenizer()
         self._tokenizer = load_task_tokenizer(config, made_with)
 
@@ -96,10 +89,6 @@ class PretrainTask(Task):
         """Raise ``CheckpointError`` where the run directory ``run`` tells that it had another vocabulary."""
         check_trained_task(run / "assets", PRETRAINING, None, self._made_with.sha256 if self._made_with else "")
 
-    def network_config(self) -> NetworkConfig:
-        """Return the shape of the network."""
-        return self._network
-
     def build_networks(self) -> Networks:
         """Build backbone and both heads with fresh weights, for training and for scoring."""
         model = AlbertPreTrainingModel(self._network)
@@ -114,15 +103,8 @@ class PretrainTask(Task):
             "lengths": ", ".join(str(bucket) for bucket in self._buckets),
         }
 
-    def data_identity(self) -> dict[str, Any]:
-        """Return rows of an update, order and records; how processes and micro-batches share an update is free."""
-        return {
-            UPDATE_ROWS: self._geometry.update_rows,
-            "bucket_list": list(self._buckets),
-            "do_shuffle": self._config.do_shuffle,
-            "seed": self._config.seed,
-            "records": self._train_table().identity(),
-        }
+    def _rows_identity(self) -> dict[str, Any]:
+        return {"records": self._train_table().identity()}
 
     def scored_identity(self) -> dict[str, Any]:
         """Return batches and records of the evaluation."""
@@ -133,25 +115,12 @@ class PretrainTask(Task):
             "records": self._evaluation.identity() if self._evaluation else None,
         }
 
-    def place_of(self, row: int) -> str:
-        """Return file and record of a row of the training data."""
-        return self._train_table().place_of(row)
-
-    def steps_per_epoch(self) -> int:
-        """Return the number of optimizer steps of an epoch."""
-        return steps_per_epoch(self._train_table().lengths, self._geometry)
-
-    def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
-        """Return this process's micro-batches from ``start`` on."""
-        config = self._config
-        return feed_from(self._train_table(), self._geometry, config.seed, config.do_shuffle, start, epochs)
-
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
         """Score ``inference`` on the evaluation records; every process must call it."""
         if self._evaluation is None:
             raise ValueError("evaluate() was called without evaluation data")
         size = self._config.eval_batch_size or self._config.effective_batch_size()
-        plan = evaluation_plan(self._evaluation, size, self._buckets, max_batches * self._group.size)
+        plan = self._scored_batches(self._evaluation, size, max_batches)
         return score_pretraining(inference, self._evaluation, plan, size, self._group)
 
     def evaluation_name(self) -> str:
@@ -174,11 +143,6 @@ class PretrainTask(Task):
             tokenizer_sha256=made_with.sha256 if made_with else sha256,
         )
         save_assets(directory, self._config, description)
-
-    def _train_table(self) -> PretrainTable:
-        if self._train is None:
-            raise ValueError("training was asked for without training data")
-        return self._train
 
 
 def _described(table: PretrainTable) -> str:

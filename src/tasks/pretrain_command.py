@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError
+from src.common.interrupts import quiet_interrupts
 from src.common.run_directory import RunDirectory, is_run_directory
 from src.config.load import LoadedConfig
 from src.config.pretrain import PretrainConfig
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 _SANITY_BATCHES = 2
 
 
+@quiet_interrupts()
 def run_evaluation(loaded: LoadedConfig[PretrainConfig]) -> int:
     """Score ``eval_ckpt`` on the records of ``eval_data_dir``; return the exit status.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,10 @@ def _tell(what: str, files: Sequence[Path]) -> None:
 
 
 def write_report(directory: Path, name: str, score: Score) -> None:
-    """Write the report of a score to ``<directory>/eval/<name>.json``."""
-    path = directory / "eval" / f"{name}.json"
+    """Write the report of a score to ``<directory>/eval/<name>.json``.
+
+    The names ``step_20`` and the like are those of evaluations during training; data of such a name get another one.
+    """
+    path = directory / "eval" / (f"data_{name}.json" if re.fullmatch(r"step_\d+", name) else f"{name}.json")
     write_json_atomic(path, score.report)
     logger.info("evaluation: %s", path)

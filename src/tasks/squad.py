@@ -10,10 +10,7 @@ from mindspore import nn
 
 from src.common.errors import CheckpointError, ConfigError
 from src.config.load import LoadedConfig
-from src.config.sections import NetworkConfig
 from src.config.squad import SquadConfig
-from src.data.batching import BatchGeometry, resolve_buckets, steps_per_epoch
-from src.data.dataset import TrainStart
 from src.data.squad_table import SquadTable
 from src.evaluate.squad_answers import QuestionAnswers
 from src.evaluate.squad_files import write_answers
@@ -29,11 +26,10 @@ from src.tasks.assets import (
     read_task_description,
     save_assets,
 )
-from src.tasks.base import UPDATE_ROWS, Networks, Score, Task
-from src.tasks.feed import TrainFeed, feed_from
-from src.tasks.inference import evaluation_plan
+from src.tasks.base import Networks, Score
 from src.tasks.squad_answering import BEAM, run_answers, score_answers, squad_model
 from src.tasks.squad_data import QuestionSet, SquadData, load_squad_data
+from src.tasks.table_task import TableTask
 
 
 def answer_settings(config: SquadConfig) -> AnswerSettings:
@@ -60,7 +56,7 @@ def _check_beam(settings: AnswerSettings, shortest: int) -> None:
             raise ConfigError(what, key, fix)
 
 
-class SquadTask(Task):
+class SquadTask(TableTask[SquadTable]):
     """What ``run_squad_v1.py`` trains and evaluates.
 
     Args:
@@ -75,22 +71,21 @@ class SquadTask(Task):
     name = SQUAD
     checkpoint_prefix = "squad"
     loss_unit = "nats"
+    shuffle_key = "train_data_shuffle"
 
     def __init__(self, loaded: LoadedConfig[SquadConfig], group: ProcessGroup = ONE_PROCESS) -> None:
         config = loaded.values
+        super().__init__(loaded.network(), group, seed=config.seed, shuffle=config.train_data_shuffle)
         self._config = config
-        self._network = loaded.network()
-        self._group = group
         self._settings = answer_settings(config)
-        self._buckets = resolve_buckets(config.bucket_list, self._network.seq_length)
+        longest = self._network.seq_length
+        self._lay_batches(config.bucket_list, longest, config.train_batch_size, config.accumulation_steps)
         _check_beam(self._settings, self._buckets[0])
         # A dry run writes nothing, and of several processes only the main one does.
         keep = group.is_main and not loaded.dry_run
         trained = self._trained_run(loaded)
         self.data: SquadData = load_squad_data(config, self._network, trained, keep_features=keep)
-        self._geometry = BatchGeometry(
-            config.train_batch_size, self._buckets, config.accumulation_steps, group.rank, group.size
-        )
+        self._train = self.data.train
         if trained is not None:
             check_trained_task(self._assets(loaded), SQUAD, None, self.data.tokenizer_sha256)
 
@@ -113,10 +108,6 @@ class SquadTask(Task):
             )
         return trained
 
-    def network_config(self) -> NetworkConfig:
-        """Return the shape of the network."""
-        return self._network
-
     def build_networks(self) -> Networks:
         """Build backbone and head with fresh weights, with the loss and for inference."""
         model = squad_model(self._network, self._settings)
@@ -135,14 +126,9 @@ class SquadTask(Task):
             "lengths": ", ".join(str(bucket) for bucket in self._buckets),
         }
 
-    def data_identity(self) -> dict[str, Any]:
-        """Return rows of an update, order and rows of the data; how processes and micro-batches share it is free."""
-        config, table = self._config, self._train_table()
+    def _rows_identity(self) -> dict[str, Any]:
+        table = self._train_table()
         return {
-            UPDATE_ROWS: self._geometry.update_rows,
-            "bucket_list": list(self._buckets),
-            "train_data_shuffle": config.train_data_shuffle,
-            "seed": config.seed,
             "head": self._settings.head,
             "version_2_with_negative": self._settings.version_2_with_negative,
             "train_rows": table.rows,
@@ -161,19 +147,6 @@ class SquadTask(Task):
                 if found is not None
             },
         }
-
-    def place_of(self, row: int) -> str:
-        """Return file and record of a row of the training data."""
-        return self._train_table().place_of(row)
-
-    def steps_per_epoch(self) -> int:
-        """Return the number of optimizer steps of an epoch."""
-        return steps_per_epoch(self._train_table().lengths, self._geometry)
-
-    def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
-        """Return this process's micro-batches from ``start`` on."""
-        config = self._config
-        return feed_from(self._train_table(), self._geometry, config.seed, config.train_data_shuffle, start, epochs)
 
     def evaluate(self, inference: nn.Cell, max_batches: int = 0) -> Score:
         """Score ``inference`` on the evaluation questions; every process must call it."""
@@ -221,13 +194,6 @@ class SquadTask(Task):
         self, inference: nn.Cell, questions: QuestionSet, title: str, max_batches: int = 0
     ) -> list[QuestionAnswers]:
         """Answer questions; every process must call it."""
-        config = self._config
-        shuffle_seed = config.seed if config.eval_data_shuffle else None
-        most = max_batches * self._group.size
-        plan = evaluation_plan(questions.table, config.eval_batch_size, self._buckets, most, shuffle_seed)
-        return run_answers(inference, questions, plan, config.eval_batch_size, self._settings, title, self._group)
-
-    def _train_table(self) -> SquadTable:
-        if self.data.train is None:
-            raise ValueError("training was asked for without training data")
-        return self.data.train
+        size, shuffle = self._config.eval_batch_size, self._config.eval_data_shuffle
+        plan = self._scored_batches(questions.table, size, max_batches, shuffle=shuffle)
+        return run_answers(inference, questions, plan, size, self._settings, title, self._group)

@@ -19,7 +19,7 @@ from src.model.squad_beam import AlbertSquadBeamModel
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.assets import AnswerSettings
 from src.tasks.base import Score
-from src.tasks.inference import Condense, run_with_progress
+from src.tasks.inference import Condense, Outputs, run_with_progress
 from src.tasks.squad_data import QuestionSet
 
 BEAM = "beam"
@@ -62,13 +62,28 @@ def run_answers(
         title: Name of what is going on.
         group: The processes; all of them must call.
     """
+    condense = packed_candidates(questions, settings)
+    outputs = run_with_progress(inference, questions.table, plan, batch_size, title, group, condense)
+    return answers_of(questions, outputs, settings)
+
+
+def packed_candidates(questions: QuestionSet, settings: AnswerSettings) -> Condense:
+    """Return what makes of a batch's outputs, wherever they were computed, the packed candidates of each window."""
+    return _beam_rows(questions) if settings.head == BEAM else _span_rows(questions, settings.n_best_size)
+
+
+def answers_of(questions: QuestionSet, outputs: Outputs, settings: AnswerSettings) -> list[QuestionAnswers]:
+    """Return the answers to all questions.
+
+    Args:
+        questions: The questions.
+        outputs: Candidates of windows, packed by ``packed_candidates``; windows that are missing have none.
+        settings: Those of the packing.
+    """
     n_best_size = settings.n_best_size
     starts, lists, ends = n_best_size, 1, n_best_size
-    condense = _span_rows(questions, n_best_size)
     if settings.head == BEAM:
         starts, lists, ends = settings.start_n_top, settings.start_n_top, settings.end_n_top
-        condense = _beam_rows(questions)
-    outputs = run_with_progress(inference, questions.table, plan, batch_size, title, group, condense)
     packed = np.zeros((questions.features.rows, 2 * (starts + lists * ends) + 1), np.float32)
     # Windows that were not run say nothing about "no answer".
     packed[:, -1] = np.inf

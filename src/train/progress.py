@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import numbers
 import os
 import sys
 import time
@@ -50,8 +51,15 @@ def format_duration(seconds: float) -> str:
 
 
 def format_figures(figures: Mapping[str, Any]) -> str:
-    """Return ``loss: 0.6931, lr: 1.000e-05, ...``: loss parts and other figures first, then those on the run itself."""
-    parts = [f"{name}: {float(value):.4f}" for name, value in figures.items() if name not in _SHOWN]
+    """Return ``loss: 0.6931, lr: 1.000e-05, ...``: loss parts and other figures first, then those on the run itself.
+
+    Whole numbers are counts and have no decimals.
+    """
+    parts = [
+        f"{name}: {value}" if isinstance(value, numbers.Integral) else f"{name}: {float(value):.4f}"
+        for name, value in figures.items()
+        if name not in _SHOWN
+    ]
     for name, (short, form) in _SHOWN.items():
         if name in figures and not (name == "overflow_steps" and not figures[name]):
             parts.append(f"{short}: {form.format(float(figures[name]))}")

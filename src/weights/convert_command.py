@@ -6,7 +6,7 @@ import filecmp
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.common.interrupts import interrupted_by_sigterm
+from src.common.interrupts import held_interrupts, interrupted_by_sigterm
 from src.weights.convert_options import ConvertOptions, parse_options
 from src.weights.huggingface import CONFIG_FILE, WEIGHTS_FILE
 from src.weights.huggingface_tokenizer import TokenizerFiles
@@ -58,13 +58,22 @@ def _check_place(place: OutputPlace, inputs: Sequence[Path], more: Sequence[Path
 
 
 def _files_beside(place: OutputPlace, content: OutputContent) -> list[Path]:
-    """Return what is written beside the weights: tokenizer, and overlay unless the same one is there."""
+    """Return what is written beside the weights and is not there yet: tokenizer, overlay, names of classes."""
     files = []
     if content.tokenizer is not None and content.tokenizer.file is not None:
         files.append(place.folder / content.tokenizer.file.name)
     if place.overlay is not None and not tells_of(place.overlay, content.network):
         files.append(place.overlay)
+    # An earlier one would tell of other classes: it is replaced or removed.
+    task = place.task_file
+    if task is not None and (task.is_dir() or _text_of(task) != content.task_text()):
+        files.append(task)
     return files
+
+
+def _text_of(path: Path) -> str:
+    """Return the content of a file, empty where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _tokenizer_to_copy(read: InputWeights, place: OutputPlace) -> TokenizerFiles | None:
@@ -91,6 +100,8 @@ def _content(read: InputWeights, place: OutputPlace, options: ConvertOptions) ->
         architecture=options.architecture or read.architecture,
         layout=_LAYOUTS[options.tf_layout],
         source=read.path.name,
+        do_lower_case=read.tokenizer is None or read.tokenizer.do_lower_case,
+        tokenizer_name=read.tokenizer.file.name if read.tokenizer is not None and read.tokenizer.file else "",
     )
     return content, notices
 
@@ -106,12 +117,16 @@ def _convert(read: InputWeights, place: OutputPlace, options: ConvertOptions) ->
         _verify(read, staged, place, content, options)
         kept = () if place.overlay is None or place.overlay in beside else (place.overlay.name,)
         written = publish([path for path in staged.files if path.name not in kept], place.folder)
+    if place.task_file is not None and place.task_file not in written:
+        place.task_file.unlink(missing_ok=True)
     if place.format is OutputFormat.HUGGINGFACE:
         # Of an earlier output; another tokenizer beside the new one would be loaded.
         remove_others(place.folder, HUGGINGFACE_NAMES, written)
     print(f"wrote {', '.join(str(path) for path in written)}")
     if place.overlay is not None:
-        print(f"use it with: --overlay {place.overlay} --load_pretrain_checkpoint_path {place.folder / place.name}")
+        checkpoint = place.folder / place.name
+        print(f"use it with: --overlay {place.overlay} --load_pretrain_checkpoint_path {checkpoint}")
+        print("to go on pre-training: run_pretrain.py with the same --overlay, and --load_checkpoint_path")
 
 
 def _print_input(read: InputWeights) -> None:
@@ -146,7 +161,8 @@ def _verify(
     if reason or theirs is None:
         print(f"outputs not compared: {reason}; names, shapes and the read-back values were checked instead")
         return
-    from src.weights.verify_huggingface import compare_with_huggingface
+    with held_interrupts():
+        from src.weights.verify_huggingface import compare_with_huggingface
 
     comparison = compare_with_huggingface(theirs, back.weights, back.network)
     print(comparison.text())

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.common.arguments import OneLineParser
-from src.data.convert_options import read_count, true_or_false
+from src.common.arguments import OneLineParser, read_count, true_or_false
 
 PROGRAM = "convert.py"
 _INPUTS = ("tensorflow", "huggingface", "mindspore")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from src.common.errors import CheckpointError, OutputError
-from src.common.files import fsync_directory, make_directory, output_error, replace_durably
+from src.common.files import fsync_directory, make_directory, output_error, replace_durably, usual_mode
 from src.config.sections import NetworkConfig
 from src.model.names import huggingface_name
 from src.weights.config_files import huggingface_config
 from src.weights.coverage import coverage
 from src.weights.huggingface import CONFIG_FILE, OUTPUT_BIAS, WEIGHTS_FILE, WITHOUT_POOLER, heads_of
 from src.weights.huggingface_tokenizer import TokenizerFiles, check_vocabulary_size, tokenizer_contents
+from src.weights.safetensors_writer import write_safetensors
 
 # The head of multiple choice has one output, which its configuration does not count as a label.
 _LABELLED = ("AlbertForSequenceClassification", "AlbertForTokenClassification")
@@ -176,12 +175,12 @@ def _write_folder(folder: Path, contents: Mapping[str, bytes], tensors: dict[str
         for name, content in contents.items():
             (temporary / f".{name}").write_bytes(content)
         # The metadata tell HF's loader that the layout is PyTorch's; without them it refuses the file.
-        save_file(tensors, temporary / f".{WEIGHTS_FILE}", metadata={"format": "pt"})
+        write_safetensors(temporary / f".{WEIGHTS_FILE}", tensors, metadata={"format": "pt"})
         for name in (*contents, WEIGHTS_FILE):
+            # The library of safetensors makes files that only their owner may read, as mkdtemp does folders.
+            (temporary / f".{name}").chmod(usual_mode())
             replace_durably(temporary / f".{name}", temporary / name)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+        temporary.chmod(usual_mode(is_folder=True))
         if folder.is_dir():
             folder.rmdir()
         temporary.rename(folder)

@@ -16,6 +16,7 @@ from src.config.yaml_source import read_yaml_layer
 from src.model.names import sizes_of
 from src.weights.config_files import NetworkFile, read_config_file
 from src.weights.huggingface_tokenizer import SPM_MODEL, VOCABULARY, TokenizerFiles, find_tokenizer
+from src.weights.task_file import run_assets
 
 _YAML_SUFFIXES = (".yaml", ".yml")
 _JSON_NAMES = ("albert_config.json", "config.json", "bert_config.json")
@@ -80,8 +81,12 @@ def _places(folder: Path) -> tuple[Path, ...]:
 
 
 def find_tokenizer_beside(weights_file: Path) -> TokenizerFiles | None:
-    """Return the tokenizer beside weights: a SentencePiece model by its usual name or the only one, or a vocab.txt."""
-    for place in _places(weights_file.parent):
+    """Return the tokenizer beside weights, or that of the run they lie in.
+
+    It is a SentencePiece model by its usual name or the only one, or a vocab.txt.
+    """
+    assets = run_assets(weights_file)
+    for place in (*_places(weights_file.parent), *(() if assets is None else (assets,))):
         found = find_tokenizer(place)
         if found is not None:
             return found
@@ -146,7 +151,7 @@ def network_keys(network: NetworkConfig) -> dict[str, Any]:
 
 
 def overlay_text(network: NetworkConfig, notes: Iterable[str]) -> str:
-    """Return a yaml that ``--overlay`` of ``run_classifier.py`` and ``run_squad_v1.py`` takes."""
+    """Return a yaml that ``--overlay`` of every task takes."""
     lines = "".join(f"# {note}\n" for note in notes)
     content = {"albert_network": "custom", _SECTION: network_keys(network)}
     return lines + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

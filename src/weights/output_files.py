@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from src.common.errors import OutputError
-from src.common.files import make_directory, output_error, replace_durably
+from src.common.files import make_directory, output_error, replace_durably, usual_mode
 
 
 @contextlib.contextmanager
@@ -93,8 +92,6 @@ def publish(staged: Sequence[Path], target: Path) -> tuple[Path, ...]:
     """
     make_directory(target)
     new: list[Path] = []
-    umask = os.umask(0)
-    os.umask(umask)
     try:
         for source in staged:
             path = target / source.name
@@ -103,7 +100,7 @@ def publish(staged: Sequence[Path], target: Path) -> tuple[Path, ...]:
             if not path.exists():
                 new.append(path)
             # The library of safetensors makes files that only their owner may read.
-            source.chmod(0o666 & ~umask)
+            source.chmod(usual_mode())
             replace_durably(source, path)
     except BaseException as error:
         for path in new:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from src.common.errors import CheckpointError
+from src.common.interrupts import held_interrupts
 from src.config.sections import NetworkConfig
 from src.weights.config_files import NetworkFile
 from src.weights.coverage import CoverageReport, coverage
@@ -23,6 +24,7 @@ from src.weights.network_file import (
     read_network_file,
 )
 from src.weights.safetensors_source import SafetensorsFile
+from src.weights.task_file import TaskFile, find_task_file, read_task_file, told_tokenizer
 from src.weights.tf_bundle import open_bundle
 from src.weights.tf_names_to_weights import read_tensorflow
 from src.weights.zoo_names import read_zoo
@@ -92,9 +94,8 @@ def read_input(path: Path, wanted: InputFormat | None = None, config: Path | Non
     report = coverage(content.weights, network, str(content.path), unexpected=content.unexpected, state=content.state)
     report.require_backbone()
     weights, left_out = _complete_parts(content.weights, report)
-    beside = () if content.config_path is None else (content.config_path,)
-    tokenizer = find_tokenizer_beside(content.path)
-    model = () if tokenizer is None or tokenizer.file is None else (tokenizer.file,)
+    task, tokenizer, beside = _belongings(content.path, kind)
+    beside += () if content.config_path is None else (content.config_path,)
     return InputWeights(
         path=content.path,
         format=kind,
@@ -102,11 +103,24 @@ def read_input(path: Path, wanted: InputFormat | None = None, config: Path | Non
         network=network,
         coverage=report,
         notices=(*content.notices, *content.config.notices, *left_out),
-        files=(*content.files, *beside, *model),
+        files=(*content.files, *beside),
         tokenizer=tokenizer,
-        labels=content.config.labels,
-        architecture=content.config.architecture,
+        labels=content.config.labels or task.labels,
+        architecture=content.config.architecture or task.architecture,
     )
+
+
+def _belongings(path: Path, kind: InputFormat) -> tuple[TaskFile, TokenizerFiles | None, tuple[Path, ...]]:
+    """Return what a file beside the weights says of them, their tokenizer, and the files of both."""
+    tokenizer = find_tokenizer_beside(path)
+    task_path = find_task_file(path) if kind is InputFormat.MINDSPORE else None
+    task = TaskFile()
+    if task_path is not None:
+        task = read_task_file(task_path)
+        lower = task.do_lower_case
+        tokenizer = told_tokenizer(task_path) or (tokenizer and replace(tokenizer, do_lower_case=lower))
+    files = (task_path, None if tokenizer is None else tokenizer.file)
+    return task, tokenizer, tuple(file for file in files if file is not None)
 
 
 def _read(kind: InputFormat, path: Path) -> _Content:
@@ -187,7 +201,8 @@ def _read_mindspore(path: Path) -> _Content:
         source = SafetensorsFile(path)
         entries = {name: source.read(name) for name in source.shapes()}
     else:
-        from src.weights.ms_checkpoint import read_ms_checkpoint
+        with held_interrupts():
+            from src.weights.ms_checkpoint import read_ms_checkpoint
 
         entries = read_ms_checkpoint(path)
     read = read_zoo(entries, str(path))

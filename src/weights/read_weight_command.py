@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.common.arguments import OneLineParser
+from src.common.arguments import OneLineParser, true_or_false
 from src.common.interrupts import interrupted_by_sigterm
-from src.data.convert_options import true_or_false
 from src.weights.array_folder import own_names, read_arrays, write_arrays
 from src.weights.input_format import InputFormat
 from src.weights.output_files import check_folder, publish, remove_others, staging_folder

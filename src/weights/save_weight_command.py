@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.common.arguments import OneLineParser
+from src.common.arguments import OneLineParser, true_or_false
 from src.common.errors import CheckpointError, ConfigError
 from src.common.interrupts import interrupted_by_sigterm
-from src.data.convert_options import true_or_false
 from src.weights.array_folder import MANIFEST, read_arrays
 from src.weights.config_files import NetworkFile
 from src.weights.coverage import CoverageReport, coverage

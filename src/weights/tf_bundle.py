@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from src.common.errors import CheckpointError
+from src.common.protobuf import MalformedError, read_varint
 from src.data.tfrecord import masked_crc32c
 from src.weights.tf_bundle_index import COPY_AGAIN, ITEM_BYTES, BundleIndex, read_index
 from src.weights.tf_bundle_paths import INDEX_SUFFIX, data_path, find_index
 from src.weights.tf_bundle_proto import BundleEntry
-from src.weights.tf_wire import MalformedError, read_varint
 
 _STORED = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int32": "<i4", "int64": "<i8"}
 _CRC = struct.Struct("<I")

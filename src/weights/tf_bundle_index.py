@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.common.errors import CheckpointError
+from src.common.protobuf import MalformedError
 from src.weights.tf_bundle_proto import BundleEntry, parse_entry, parse_header
 from src.weights.tf_table import NoTableError, read_table
-from src.weights.tf_wire import MalformedError
 
 COPY_AGAIN = "copy the checkpoint again from where it comes"
 # Bytes per value of the dtypes that are read.

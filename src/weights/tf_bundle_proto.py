@@ -10,9 +10,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from src.weights.tf_wire import MalformedError, read_varint, write_varint
+from src.common.protobuf import (
+    FIXED32,
+    LENGTH,
+    VARINT,
+    MalformedError,
+    length_field,
+    read_fields,
+    read_varint,
+    write_varint,
+)
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _DTYPE_NAMES = {
     1: "float32",
     2: "float64",
@@ -78,25 +86,13 @@ class BundleEntry:
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield number and value of each field: an int, or the bytes of a field with a length."""
-    position = 0
-    while position < len(data):
-        tag, position = read_varint(data, position)
-        wire, value = tag & 7, 0
-        if wire == _VARINT:
-            value, position = read_varint(data, position)
-            yield tag >> 3, value
-            continue
-        if wire == _LENGTH:
-            size, position = read_varint(data, position)
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
+    for number, wire, begin, end in read_fields(data):
+        if wire == VARINT:
+            yield number, read_varint(data, begin, end)[0]
+        elif wire == LENGTH:
+            yield number, data[begin:end]
         else:
-            raise MalformedError(f"wire type {wire} does not exist")
-        piece = data[position : position + size]
-        position += size
-        if position > len(data):
-            raise MalformedError("a field reaches beyond the end of its message")
-        yield tag >> 3, piece if wire == _LENGTH else int.from_bytes(piece, "little")
+            yield number, int.from_bytes(data[begin:end], "little")
 
 
 def _number(value: int | bytes) -> int:
@@ -176,28 +172,23 @@ def parse_entry(data: bytes) -> BundleEntry:
 
 def _varint_field(number: int, value: int) -> bytes:
     """Return a field that is a number; as protobuf does, nothing for 0."""
-    return bytes([number << 3 | _VARINT]) + write_varint(value) if value else b""
-
-
-def _message_field(number: int, content: bytes) -> bytes:
-    """Return a field that is a message."""
-    return bytes([number << 3 | _LENGTH]) + write_varint(len(content)) + content
+    return bytes([number << 3 | VARINT]) + write_varint(value) if value else b""
 
 
 def encode_header(num_shards: int) -> bytes:
     """Return the header of an index whose data are little-endian."""
-    return _varint_field(1, num_shards) + _message_field(3, _varint_field(1, _VERSION))
+    return _varint_field(1, num_shards) + length_field(3, _varint_field(1, _VERSION))
 
 
 def encode_entry(entry: BundleEntry) -> bytes:
     """Return the message of one tensor that is stored whole."""
-    dimensions = b"".join(_message_field(2, _varint_field(1, size)) for size in entry.shape)
+    dimensions = b"".join(length_field(2, _varint_field(1, size)) for size in entry.shape)
     return (
         _varint_field(1, _NUMBER_OF_DTYPE[entry.dtype])
-        + _message_field(2, dimensions)
+        + length_field(2, dimensions)
         + _varint_field(3, entry.shard)
         + _varint_field(4, entry.offset)
         + _varint_field(5, entry.size)
-        + bytes([6 << 3 | _FIXED32])
+        + bytes([6 << 3 | FIXED32])
         + struct.pack("<I", entry.crc32c)
     )

@@ -6,7 +6,7 @@ Source: https://github.com/google/snappy/blob/main/format_description.txt
 
 from __future__ import annotations
 
-from src.weights.tf_wire import MalformedError, read_varint
+from src.common.protobuf import MalformedError, read_varint
 
 # A copy of 64 bytes takes 3: nothing can grow more than that.
 _LARGEST_GROWTH = 22

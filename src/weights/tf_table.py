@@ -13,9 +13,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from src.common.protobuf import MalformedError, read_varint, write_varint
 from src.data.tfrecord import masked_crc32c
 from src.weights.tf_snappy import unpack_snappy
-from src.weights.tf_wire import MalformedError, read_varint, write_varint
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48

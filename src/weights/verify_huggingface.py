@@ -9,27 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 import torch
 import transformers
-from mindspore import Tensor, nn
 
 from src.common.errors import CheckpointError
 from src.config.sections import NetworkConfig
-from src.model.albert_model import AlbertModel
-from src.model.layers import Linear
-from src.model.names import canonical_name
-from src.model.pretraining import MaskedLanguageModelHead, SentenceOrderHead
-from src.weights.coverage import HEADS
 from src.weights.huggingface import OUTPUT_BIAS, read_huggingface
+from src.weights.own_outputs import Outputs, own_outputs
 from src.weights.verify import Comparison
 
 _ROWS, _LONGEST, _PADDING, _SEED = 2, 16, 3, 7
 _BARE = "AlbertModel"
-_TABLE = "albert_embedding_lookup.embedding_table"
-
-Outputs = dict[str, np.ndarray]
 
 
 def compare_with_huggingface(folder: Path, weights: Mapping[str, np.ndarray], network: NetworkConfig) -> Comparison:
@@ -49,7 +40,7 @@ def compare_with_huggingface(folder: Path, weights: Mapping[str, np.ndarray], ne
     vocabulary = min(theirs.config.vocab_size, network.vocab_size)
     batch = _inputs(vocabulary, min(_LONGEST, network.max_position_embeddings), network.type_vocab_size)
     their_outputs = _their_outputs(theirs, batch)
-    our_outputs = _our_outputs(weights, network, batch)
+    our_outputs = own_outputs(weights, network, batch)
     differences = {}
     for name, values in their_outputs.items():
         if name not in our_outputs:
@@ -122,38 +113,3 @@ def _their_outputs(network: Any, batch: tuple[np.ndarray, ...]) -> Outputs:
         kinds = {"AlbertForMaskedLM": "masked tokens", "AlbertForTokenClassification": "classes of tokens"}
         outputs[kinds.get(type(network).__name__, "classes")] = found["logits"]
     return {name: values.numpy() for name, values in outputs.items()}
-
-
-def _our_outputs(weights: Mapping[str, np.ndarray], network: NetworkConfig, batch: tuple[np.ndarray, ...]) -> Outputs:
-    """Return the outputs of the backbone and of every head that the weights have."""
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    ids, mask, segments = (Tensor(values) for values in batch)
-    heads = {name.split(".", 1)[0] for name in weights} & set(HEADS)
-    model = AlbertModel(network).set_train(False)
-    _fill(model, weights, "")
-    states = model.hidden_states(ids, segments, mask)
-    pooled = model.tanh(model.dense(states[-1][:, 0]))
-    rows = states[-1].reshape(-1, network.hidden_size)
-    outputs = {"hidden states": np.stack([state.asnumpy() for state in states]), "pooled": pooled.asnumpy()}
-    if "cls1" in heads:
-        masked = _fill(MaskedLanguageModelHead(network), weights, "cls1.")
-        outputs["masked tokens"] = masked(rows, Tensor(weights[_TABLE])).asnumpy()
-        outputs["masked tokens"] = outputs["masked tokens"].reshape(*batch[0].shape, -1)
-    if "cls2" in heads:
-        outputs["order"] = _fill(SentenceOrderHead(network), weights, "cls2.")(pooled).asnumpy()
-    for head, inputs, name in (
-        ("dense_1", pooled, "classes"),
-        ("dense_1", rows, "classes of tokens"),
-        ("dense1", rows, "answers"),
-    ):
-        if head in heads:
-            linear = Linear(network.hidden_size, len(weights[f"{head}.bias"]), network, "float32")
-            outputs[name] = _fill(linear, weights, f"{head}.")(inputs).asnumpy()
-    return outputs
-
-
-def _fill(cell: nn.Cell, weights: Mapping[str, np.ndarray], prefix: str) -> nn.Cell:
-    """Give a cell the values of the weights whose names begin with ``prefix``."""
-    for parameter in cell.get_parameters():
-        parameter.set_data(Tensor(weights[prefix + canonical_name(parameter.name)], parameter.dtype))
-    return cell.set_train(False)

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from src.common.errors import ConfigError, OutputError
 from src.common.files import atomic_path, output_error, write_json_atomic, write_text_atomic
+from src.common.interrupts import held_interrupts
 from src.config.sections import NetworkConfig
 from src.weights.config_files import google_config
 from src.weights.huggingface_export import write_huggingface
 from src.weights.huggingface_tokenizer import SPM_MODEL, VOCABULARY, TokenizerFiles
 from src.weights.input_format import OutputFormat
 from src.weights.network_file import overlay_text
+from src.weights.safetensors_writer import write_safetensors
 from src.weights.saved_names import saved_name
+from src.weights.task_file import SUFFIX, TaskFile
 from src.weights.tf_bundle_paths import INDEX_SUFFIX, data_path, index_path
 from src.weights.tf_bundle_writer import write_bundle
 from src.weights.tf_names import Layout
@@ -59,6 +61,11 @@ class OutputPlace:
         has_one = self.format in (OutputFormat.CKPT, OutputFormat.SAFETENSORS)
         return (self.folder / self.name).with_suffix(".yaml") if has_one else None
 
+    @property
+    def task_file(self) -> Path | None:
+        """Return the file beside a checkpoint that says what belongs to it; ``None`` for the other formats."""
+        return None if self.overlay is None else self.overlay.with_suffix(SUFFIX)
+
 
 def output_place(text: str, kind: OutputFormat) -> OutputPlace:
     """Return where the output goes.
@@ -88,10 +95,12 @@ class OutputContent:
         weights: Arrays by canonical name.
         network: The network.
         tokenizer: The tokenizer's files, which are copied.
-        labels: Names of the classes, which only HF's format holds.
+        labels: Names of the classes, which TensorFlow's format does not hold.
         architecture: HF's class, where the heads do not decide it.
         layout: Names of a TensorFlow checkpoint.
         source: Where the weights come from, for the comment in the yaml.
+        do_lower_case: Whether the tokenizer lower-cases text.
+        tokenizer_name: Name of the tokenizer's file, also of one that is at its place already.
     """
 
     weights: Mapping[str, np.ndarray]
@@ -101,6 +110,12 @@ class OutputContent:
     architecture: str
     layout: Layout
     source: str
+    do_lower_case: bool = True
+    tokenizer_name: str = ""
+
+    def task_text(self) -> str:
+        """Return the content of the file that says what belongs to the weights; empty where it is not needed."""
+        return TaskFile(self.labels, self.architecture, self.do_lower_case, self.tokenizer_name).text()
 
 
 @dataclass(frozen=True)
@@ -133,16 +148,21 @@ def write_output(folder: Path, place: OutputPlace, content: OutputContent) -> St
     main = folder / place.name
     entries = {saved_name(name): values for name, values in content.weights.items()}
     if place.format is OutputFormat.CKPT:
-        from src.weights.ms_checkpoint import write_ms_checkpoint
+        with held_interrupts():
+            from src.weights.ms_checkpoint import write_ms_checkpoint
 
         write_ms_checkpoint(main, entries)
     else:
         with atomic_path(main) as temporary:
-            save_file(entries, temporary)
+            write_safetensors(temporary, entries)
     overlay = main.with_suffix(".yaml")
     notes = (f"Network of {place.name}, which was made from {content.source!a}.", "For --overlay.")
     write_text_atomic(overlay, overlay_text(content.network, notes))
-    return StagedOutput((*copies, overlay, main), main)
+    task: tuple[Path, ...] = ()
+    if content.task_text():
+        task = (main.with_suffix(SUFFIX),)
+        write_text_atomic(task[0], content.task_text())
+    return StagedOutput((*copies, overlay, *task, main), main)
 
 
 def _copied_tokenizer(folder: Path, tokenizer: TokenizerFiles | None) -> tuple[Path, ...]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 from src.config.load import PROJECT_ROOT, load_config
 from src.config.options import GROUP_ORDER, list_options
 from src.config.schemas import SCHEMAS
+from tests.measured import run_measured
 
 HELP_SCRIPT = """
 import sys
@@ -31,14 +30,7 @@ def help_of(task: str, arguments: list[str], capsys: pytest.CaptureFixture[str])
 
 
 def test_help_needs_less_than_a_second_and_no_mindspore() -> None:
-    # Processor time of the child, not time on the clock: on a busy machine the clock measures the neighbours. It is
-    # more than the clock shows on an idle machine, except for waiting on the disk.
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-c", HELP_SCRIPT], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    done, used_s = run_measured([sys.executable, "-c", HELP_SCRIPT], cwd=PROJECT_ROOT)
     assert done.stdout.endswith("HEAVY []\n")
     assert "--epoch_num N" in done.stdout
     assert used_s < 0.8

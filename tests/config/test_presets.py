@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from src.common.errors import ConfigError
 from src.config.load import load_config
 from src.config.presets import parameter_count
 from src.config.sections import NetworkConfig
@@ -92,3 +93,43 @@ def test_google_json_keys_are_accepted_and_named_as_without_effect(tmp_path: Pat
     assert config.network() == load_config("classifier", []).network()
     assert len(config.notices) == 5
     assert f"{path}:1: albert_net_cfg.gap_size has no effect" in config.notices[1]
+
+
+def test_pretraining_takes_the_section_of_fine_tuning_for_the_network_that_is_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "network.yaml"
+    shape = "{hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 128}"
+    path.write_text(f"albert_network: custom\nalbert_net_cfg: {shape}\n")
+    arguments = ["--overlay", str(path), "--albert_net_cfg.num_hidden_layers", "3"]
+    networks = [load_config(task, arguments).network() for task in ("pretrain", "squad")]
+    shapes = [(network.hidden_size, network.num_hidden_layers, network.intermediate_size) for network in networks]
+    assert shapes == [(64, 3, 128)] * 2
+    resolved = load_config("pretrain", arguments).to_yaml()
+    assert "custom_net_cfg:" in resolved
+    assert "albert_net_cfg" not in resolved
+    large = load_config("pretrain", ["--albert_network=LARGE", "--albert_net_cfg.seq_length=64"]).network()
+    assert (large.hidden_size, large.seq_length) == (1024, 64)
+
+
+def test_another_choice_later_drops_the_shape_under_either_name(tmp_path: Path) -> None:
+    path = tmp_path / "network.yaml"
+    path.write_text("albert_net_cfg: {hidden_size: 64, num_attention_heads: 4}\n")
+    config = load_config("pretrain", ["--overlay", str(path), "--albert_network", "large"])
+    assert config.network().hidden_size == 1024
+    assert any("gives way to the preset" in notice for notice in config.notices)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("albert_net_cfg: {hidden_size: 64}\nbase_net_cfg: {hidden_size: 32}\n", "are the same key"),
+        ("albert_net_cfg: {hiden_size: 64}\n", "did you mean"),
+        ("albert_net_cfg: 5\n", "holds keys, not a value"),
+        ("albert_network: huge\nalbert_net_cfg: {hidden_size: 64}\n", "albert_network: expected"),
+    ],
+)
+def test_wrong_sections_of_pretraining_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config("pretrain", ["--overlay", str(path)])
+    assert str(path) in str(caught.value)

@@ -32,6 +32,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "v2 span": ("v2.0", {"version_2_with_negative": True}),
     "v2 beam": ("v2.0", {"version_2_with_negative": True, "squad_head": "beam"}),
 }
+RECORD_FORMS = {"v1.1": "mindrecord", "v2.0": "tfrecord"}
 ROWS = {"train": 100, "dev": 19, "test": 7}
 _FILLERS = ["film", "a", "the", "plot", "joke", "is", "was", "and", "very", "talking"]
 _ASKED = {"who": ("Anna", "Bert"), "where": ("Rome", "Oslo")}
@@ -51,7 +52,8 @@ class SquadFiles:
         return self.folder / f"{split}-{version}.json"
 
     def records(self, version: str) -> Path:
-        return self.folder / f"squad_{version}_train.mindrecord"
+        """Return MindRecord files of v1.1, TFRecord files of v2.0."""
+        return self.folder / f"squad_{version}_train.{RECORD_FORMS[version]}"
 
     def keys(self, variant: str, *splits: str) -> dict[str, Any]:
         """Return the keys that name the vocabulary and these splits, and say how a variant is trained."""
@@ -103,7 +105,7 @@ def make_squad_data(folder: Path) -> SquadFiles:
     for version in ("v1.1", "v2.0"):
         for split, passages in ROWS.items():
             write_questions(made.questions(version, split), version, passages, answers=split != "test")
-        convert_squad(made, made.questions(version, "train"), folder)
+        convert_squad(made, made.questions(version, "train"), folder, "--file_format", RECORD_FORMS[version])
     return made
 
 

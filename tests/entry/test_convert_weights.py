@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from src.config.sections import NetworkConfig
 from src.weights.read_input import read_input
-from tests.entry.runs import LENGTH, ROOT, TRAINING, VOCABULARY, TinyData, classify
+from tests.entry.pretraining_support import TRAINING as PRETRAINING
+from tests.entry.pretraining_support import PretrainData
+from tests.entry.runs import LENGTH, ROOT, TRAINING, VOCABULARY, TinyData, arguments, classify
+from tests.entry.runs import call as call_entry
 from tests.weights.convert_samples import CONFIG, convert, google, same, tree
 from tests.weights.names_samples import network, weights_of
 
@@ -68,13 +72,30 @@ def test_a_wrong_input_ends_in_one_line(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"w.ckpt"}
 
 
+def small_network(**changes: object) -> NetworkConfig:
+    return network(
+        vocab_size=len(VOCABULARY), embedding_size=16, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=LENGTH, seq_length=LENGTH, **changes,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_pre_training_goes_on_from_a_converted_checkpoint(tmp_path: Path, pretrain_data: PretrainData) -> None:
+    google(tmp_path / "in", "cls1", "cls2", config=small_network(initializer_range=0.01))
+    convert(tmp_path / "in", tmp_path / "w.ckpt")
+    # The overlay alone says what the network is.
+    keys = {**PRETRAINING, **pretrain_data.keys(), "train_steps": 2, "run_dir": tmp_path / "run"}
+    weights = {"load_checkpoint_path": tmp_path / "w.ckpt", "overlay": tmp_path / "w.yaml"}
+    outcome = call_entry("run_pretrain", arguments(keys, weights))
+    assert outcome.status == 0, outcome.err
+    assert "loaded 32 parameters" in outcome.out + outcome.err
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("*-1_2.ckpt")
+    assert read_input(checkpoint).network.initializer_range == 0.01
+
+
 @pytest.mark.slow
 def test_a_converted_checkpoint_is_fine_tuned_at_once(tmp_path: Path, tiny_data: dict[str, TinyData]) -> None:
-    config = network(
-        vocab_size=len(VOCABULARY), embedding_size=16, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=LENGTH, seq_length=LENGTH,
-    )  # fmt: skip
-    google(tmp_path / "in", "cls1", "cls2", config=config)
+    google(tmp_path / "in", "cls1", "cls2", config=small_network())
     convert(tmp_path / "in", tmp_path / "w.ckpt")
     keys = {**TRAINING, "from_scratch": False, "epoch_num": 1, "run_dir": tmp_path / "run"}
     weights = {"load_pretrain_checkpoint_path": tmp_path / "w.ckpt"}
@@ -88,3 +109,7 @@ def test_a_converted_checkpoint_is_fine_tuned_at_once(tmp_path: Path, tiny_data:
     read = read_input(tmp_path / "hf")
     assert read.weights["dense_1.weight"].shape == (2, 32)
     assert read.network.num_hidden_layers == 1
+    # With what the run keeps beside its checkpoints.
+    assert read.labels == ("0", "1")
+    assert read.tokenizer is not None
+    assert read.tokenizer.file == tmp_path / "hf" / "vocab.txt"

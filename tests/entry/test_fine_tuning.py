@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,9 +34,14 @@ Data = dict[str, TinyData]
 Runs = Callable[[str], tuple[Path, Outcome]]
 
 
-def test_batches_run_at_the_length_of_their_bucket(
-    tiny_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_micro_batches_equal_the_big_batch_in_every_bucket(
+    tiny_run: Runs,
+    tiny_data: Data,
+    stop_at: Callable[[int], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Batches run at the length of their bucket; an epoch's last updates have rows for one micro-batch and a bit."""
     shapes = []
     real_call = TrainStepCell.__call__
 
@@ -43,28 +49,44 @@ def test_batches_run_at_the_length_of_their_bucket(
         shapes.append(tuple(inputs[0].shape))
         return real_call(cell, *inputs)
 
+    reference = losses_of(tiny_run("sst-2")[0])
     monkeypatch.setattr(TrainStepCell, "__call__", spy)
-    keys = {"bucket_list": "[8]", "epoch_num": 1, "run_dir": tmp_path / "run"}
-    classify(NETWORK, TRAINING, tiny_data["sst-2"].keys("train"), keys)
     lengths = read_table(tiny_data["sst-2"].file("train")).lengths
     short = int((lengths <= 8).sum())
-    assert sorted(shapes) == [(16, 8)] * -(-short // 16) + [(16, 16)] * -(-(90 - short) // 16)
+    updates = {8: -(-short // 16), 16: -(-(len(lengths) - short) // 16)}
+    # Two of the reference's six epochs.
+    last = 2 * sum(updates.values())
+    stop_at(last)
+    keys = {"bucket_list": "[8]", "epoch_num": 6, "train_batch_size": 8, "accumulation_steps": 2}
+    data = tiny_data["sst-2"].keys("train")
+    stopped = call("run_classifier", arguments(NETWORK, TRAINING, data, keys, {"run_dir": tmp_path / "run"}))
+    assert stopped.status == 128 + signal.SIGTERM, stopped.err
+    assert {shape: shapes.count(shape) for shape in set(shapes)} == {
+        (8, length): 2 * 2 * count for length, count in updates.items()
+    }
+    small = losses_of(tmp_path / "run")
+    assert list(small) == list(range(1, last + 1))
+    same_losses(small, {step: reference[step] for step in small}, tolerance=1e-4)
 
 
-@pytest.mark.parametrize("task", ["names", "sst-2"])
-def test_accumulation_equals_the_big_batch(tiny_data: Data, tmp_path: Path, task: str) -> None:
-    """Labels per micro-batch differ for tags; the last update of sst-2 has rows for one micro-batch and a bit."""
-    data = tiny_data[task].keys("train")
+def test_accumulation_equals_the_big_batch_for_tags(tiny_data: Data, tmp_path: Path) -> None:
+    """Labels per micro-batch differ."""
+    data = tiny_data["names"].keys("train")
     found = []
     for size, parts in ((16, 1), (8, 2)):
         keys = {"train_batch_size": size, "accumulation_steps": parts, "epoch_num": 2, "run_dir": tmp_path / str(size)}
         classify(NETWORK, TRAINING, data, keys, {"optimizer_cfg.AdamWeightDecay.learning_rate": 1e-3})
         found.append(losses_of(tmp_path / str(size)))
-    assert list(found[0]) == list(found[1])
-    assert len(found[0]) == 2 * -(-read_table(tiny_data[task].file("train")).rows // 16)
-    big, small = (np.array(list(losses.values())) for losses in found)
-    np.testing.assert_allclose(small[:, 0], big[:, 0], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(small[:, 1], big[:, 1], rtol=1e-4)
+    assert len(found[0]) == 2 * -(-read_table(tiny_data["names"].file("train")).rows // 16)
+    same_losses(found[1], found[0], tolerance=1e-5)
+
+
+def same_losses(small: dict[int, tuple[float, ...]], big: dict[int, tuple[float, ...]], tolerance: float) -> None:
+    """Compare losses and gradient norms of the same steps."""
+    assert list(small) == list(big)
+    ours, theirs = (np.array(list(losses.values())) for losses in (small, big))
+    np.testing.assert_allclose(ours[:, 0], theirs[:, 0], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(ours[:, 1], theirs[:, 1], rtol=10 * tolerance)
 
 
 def pretrained_file(run: Path, path: Path, left_out: str = "") -> dict[str, np.ndarray]:

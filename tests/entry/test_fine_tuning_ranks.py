@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -35,6 +36,15 @@ TOLERANCE = 1e-4
 SHORT = {"epoch_num": 2, "bucket_list": "[8]", "optimizer_cfg.AdamWeightDecay.learning_rate": 1e-3}
 
 
+class Both(NamedTuple):
+    """The run directories of one process and of two, and what was printed."""
+
+    one: Path
+    two: Path
+    alone: Outcome
+    done: subprocess.CompletedProcess[str]
+
+
 def classify_in_two(folder: Path, *keys: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run ``run_classifier.py`` through ``launch.py``; every process takes half of a batch."""
     logs = folder / "logs"
@@ -45,19 +55,31 @@ def classify_in_two(folder: Path, *keys: dict[str, Any]) -> subprocess.Completed
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr + (logs / "rank_1.log").read_text(encoding="utf-8")
     return done
 
 
+@pytest.fixture(scope="module")
+def both(tiny_data: dict[str, TinyData], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Both]:
+    """Return a function that gives a task's run in one process and in two."""
+
+    @functools.cache
+    def runs_of(task: str) -> Both:
+        folder = tmp_path_factory.mktemp("both")
+        data = tiny_data[task].keys("train", "dev", "test")
+        alone = classify(NETWORK, TRAINING, data, SHORT, {"run_dir": folder / "one"})
+        done = classify_in_two(folder, data, SHORT, {"run_dir": folder / "two"})
+        return Both(folder / "one", folder / "two", alone, done)
+
+    return runs_of
+
+
 @pytest.mark.parametrize("task", ["sst-2", "names"])
-def test_two_processes_equal_one(task: str, tiny_data: dict[str, TinyData], tmp_path: Path) -> None:
-    data = tiny_data[task].keys("train", "dev", "test")
-    one, two = tmp_path / "one", tmp_path / "two"
-    alone = classify(NETWORK, TRAINING, data, SHORT, {"run_dir": one})
-    done = classify_in_two(tmp_path, data, SHORT, {"run_dir": two})
+def test_two_processes_equal_one(task: str, both: Callable[[str], Both]) -> None:
+    one, two, alone, done = both(task)
     assert alone.last_line in done.stdout
     own, theirs = losses_of(two), losses_of(one)
     assert list(own) == list(theirs)
@@ -89,17 +111,20 @@ def test_evaluation_alone_is_shared_and_told_once(
     assert report_of(tmp_path / "scores", "sst-2_dev") == report_of(run, "sst-2_dev")
 
 
-def test_a_run_of_two_goes_on_in_one(tiny_data: dict[str, TinyData], tmp_path: Path) -> None:
+def test_a_run_of_two_goes_on_in_one(
+    both: Callable[[str], Both], tiny_data: dict[str, TinyData], tmp_path: Path
+) -> None:
     """The whole run in one process; the same run begun by two and ended by one."""
-    data = tiny_data["sst-2"].keys("train")
-    classify(NETWORK, TRAINING, data, SHORT, {"run_dir": tmp_path / "one"})
-    classify_in_two(tmp_path, data, SHORT, {"run_dir": tmp_path / "two"})
+    one, two, _, _ = both("sst-2")
+    run = shutil.copytree(two, tmp_path / "two")
     # Only the first epoch is kept, as if the run had been stopped there.
-    run = tmp_path / "two"
     newest = max((run / "checkpoints").glob("classifier-*_*.ckpt"), key=lambda path: path.stat().st_mtime)
-    shutil.rmtree(run / "eval", ignore_errors=True)
+    shutil.rmtree(run / "eval")
     newest.unlink()
-    classify(NETWORK, TRAINING, data, SHORT, {"run_dir": run, "resume": True})
-    own, theirs = losses_of(run), losses_of(tmp_path / "one")
+    resumed = classify(
+        NETWORK, TRAINING, tiny_data["sst-2"].keys("train", "dev", "test"), SHORT, {"run_dir": run, "resume": True}
+    )
+    assert f"resumed at step {len(losses_of(one)) // 2}" in resumed.err
+    own, theirs = losses_of(run), losses_of(one)
     assert list(own) == list(theirs)
     np.testing.assert_allclose(list(own.values()), list(theirs.values()), rtol=TOLERANCE, atol=TOLERANCE)

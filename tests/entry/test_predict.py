@@ -35,7 +35,7 @@ def texts_of(data: TinyData) -> list[str]:
 
 
 def classify_texts(run: Path, *argv: Any) -> Outcome:
-    outcome = call("src.predict.command", ["classify", "--run_dir", run, *argv])
+    outcome = call("predict", ["classify", "--run_dir", run, *argv])
     assert outcome.status == 0, outcome.err
     return outcome
 
@@ -96,7 +96,7 @@ def test_a_run_without_tokenizer_takes_one_from_the_command_line(
     (run / "assets" / "vocab.txt").unlink()
     task = json.loads((run / "assets" / "task.json").read_text())
     (run / "assets" / "task.json").write_text(json.dumps({**task, "vocabulary": ""}))
-    refused = call("src.predict.command", ["classify", "--run_dir", run, "a warm film"])
+    refused = call("predict", ["classify", "--run_dir", run, "a warm film"])
     assert refused.status == 2
     assert "--vocab_file_path" in refused.err
     answer = classify_texts(run, "a warm film", "--vocab_file_path", tiny_data["sst-2"].vocabulary).out

@@ -21,7 +21,7 @@ Runs = Callable[[str], tuple[Path, Outcome]]
 
 
 def predict(command: str, run: Path, *argv: Any) -> Outcome:
-    return call("src.predict.command", [command, "--run_dir", run, *argv])
+    return call("predict", [command, "--run_dir", run, *argv])
 
 
 def answered(command: str, run: Path, *argv: Any) -> Outcome:

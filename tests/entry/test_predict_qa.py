@@ -55,7 +55,7 @@ def run_v2(vocabulary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predict(run: Path, *argv: Any, command: str = "qa") -> Outcome:
-    return call("src.predict.command", [command, "--run_dir", run, *argv])
+    return call("predict", [command, "--run_dir", run, *argv])
 
 
 def answers_to(run: Path, *argv: Any) -> str:

@@ -7,9 +7,7 @@ import math
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +26,6 @@ from tests.entry.pretraining_support import (
     largest_difference,
     losses_of,
     pretrain,
-    wait_for,
 )
 from tests.entry.runs import (
     ROOT,
@@ -41,9 +38,8 @@ from tests.entry.runs import (
     manifest_of,
     records_of,
     report_of,
-    saved_step,
-    start,
 )
+from tests.measured import run_measured
 
 pytestmark = pytest.mark.slow
 
@@ -162,25 +158,6 @@ def test_accumulation_equals_the_big_batch(pretrained: Pretrained, pretrain_data
     assert largest_difference(tmp_path / "run", pretrained[0]) < 1e-4
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    pretrained: Pretrained, pretrain_data: PretrainData, tmp_path: Path
-) -> None:
-    run, log = tmp_path / "run", tmp_path / "log.txt"
-    keys = {**WHOLE, **pretrain_data.keys(), "run_dir": run}
-    process = start("run_pretrain.py", arguments(NETWORK, TRAINING, keys), log)
-    try:
-        wait_for(lambda: saved_step(run) >= 10, process, log)
-    finally:
-        process.kill()
-        process.wait()
-    step = saved_step(run)
-    assert step < STEPS
-    outcome = pretrain(keys, {"resume": True})
-    assert f"resumed at step {step}" in outcome.err
-    assert "another setting" not in outcome.err
-    assert losses_of(run) == losses_of(pretrained[0])
-
-
 def test_nothing_is_saved_where_that_is_switched_off(
     pretrain_data: PretrainData, stop_at: Callable[[int], None], tmp_path: Path
 ) -> None:
@@ -262,12 +239,9 @@ def test_questions_are_answered_without_mindspore(script: str, word: str, tmp_pa
         word,
         *(["--batch_size", "7"] * (word != "--help")),
     ]
-    times = []
-    for _ in range(2):
-        begin_s = time.perf_counter()
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-        times.append(time.perf_counter() - begin_s)
+    done, used_s = run_measured(command, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0
     assert " mindspore" not in done.stderr
     assert ("batch_size: 7" if word == "--print_config" else "--save_checkpoint_steps") in done.stdout
-    assert min(times) < 1.5
+    assert used_s < 1.5
     assert list(tmp_path.iterdir()) == []

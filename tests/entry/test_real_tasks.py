@@ -60,7 +60,6 @@ GLUE = (
         r"acc_num \d+ , total_num 408, accuracy \d\.\d{6}",
         "MRPC.tsv",
     ),
-    RealTask("RTE", ("accuracy",), (2490, 277, 3000), r"acc_num \d+ , total_num 277, accuracy \d\.\d{6}", "RTE.tsv"),
 )
 
 

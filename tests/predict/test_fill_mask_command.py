@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from src.predict.command import shown
+from src.predict.shown import shown
 from tests.entry.runs import Outcome, call, read_jsonl
 from tests.tasks.pretrain_runs import SPECIAL, WORDS, make_run, write_vocabulary
 
@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Path:
 
 
 def predict(command: str, run: Path, *argv: Any) -> Outcome:
-    return call("src.predict.command", [command, "--run_dir", run, *argv])
+    return call("predict", [command, "--run_dir", run, *argv])
 
 
 def fill(run: Path, *argv: Any) -> Outcome:

@@ -108,7 +108,7 @@ def test_an_answer_to_a_question_is_one_line() -> None:
 @pytest.mark.parametrize("argv", [["--help"], ["qa", "--help"], ["qa", "--run_dir", "none", "a question"]])
 def test_mindspore_is_not_loaded_before_the_options_are_right(argv: list[str]) -> None:
     code = (
-        "import sys\nfrom src.common.cli import run_command\nfrom src.predict.command import main\n"
+        "import sys\nfrom src.common.cli import run_command\nfrom predict import main\n"
         "try:\n    run_command(main)\nexcept SystemExit:\n    pass\nprint('mindspore' in sys.modules)"
     )
     process = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=ROOT)

@@ -22,6 +22,7 @@ case "$1 $2" in
     "-m venv") mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; touch "$3/pyvenv.cfg" ;;
     "-m pip")
         printf '%s\\n' "${*: -1}" >>"$RECORD"
+        [[ "$3" == --version ]] || printf '%s\\n' "$*" >>"${RECORD%record}options"
         [[ "$3" == --version || -z "${PIP_FAILS:-}" ]]
         ;;
 esac
@@ -94,6 +95,21 @@ def test_dev_adds_to_an_environment_that_is_there(make: Make, programs: Path, tm
     assert installed(tmp_path) == ["requirements.txt", "requirements-dev.txt"]
 
 
+def test_tensorflow_is_installed_elsewhere_as_it_is_listed(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.12.1")
+    other = tmp_path / "other"
+    assert make("runtime").returncode == 0
+    result = make("tensorflow", TENSORFLOW_VENV=str(other))
+    assert result.returncode == 0, result.stderr
+    assert installed(tmp_path) == ["requirements.txt", "requirements-tensorflow.txt"]
+    assert (other / ".tensorflow-installed").exists()
+    assert not (other / ".runtime-installed").exists()
+    assert not (tmp_path / "venv" / ".tensorflow-installed").exists()
+    # The list is complete; what its packages ask for besides would be another TensorFlow.
+    assert "--no-deps" in (tmp_path / "options").read_text().splitlines()[-1]
+    assert "--no-deps" not in (tmp_path / "options").read_text().splitlines()[0]
+
+
 def test_failed_installation_is_done_again_from_nothing(make: Make, programs: Path, tmp_path: Path) -> None:
     add_python(programs, "python3", "3.11.7")
     result = make("runtime", PIP_FAILS="1")
@@ -161,4 +177,4 @@ def test_folder_that_is_no_environment_is_left_alone(make: Make, programs: Path,
 def test_wrong_call(make: Make, arguments: tuple[str, ...]) -> None:
     result = make(*arguments)
     assert result.returncode == 2
-    assert result.stderr.startswith("usage: bash scripts/make_environment.sh runtime|dev")
+    assert result.stderr.startswith("usage: bash scripts/make_environment.sh runtime|dev|tensorflow")

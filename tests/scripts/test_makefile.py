@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("help", "quickstart", "test", "test-fast", "check", "format", "parity", "clean")
+TARGETS = ("help", "quickstart", "test", "test-fast", "test-tensorflow", "check", "format", "parity", "clean")
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +53,24 @@ def test_tests_and_checks_install_the_tools(target: str, tmp_path: Path) -> None
     commands = make("--dry-run", target, f"VENV={tmp_path}/venv").stdout
     assert commands.startswith("bash scripts/make_environment.sh dev\n")
     assert commands.count("bash scripts/make_environment.sh") == 1
+
+
+@pytest.mark.parametrize("target", ["test", "test-fast"])
+def test_processes_share_whole_files_of_tests(target: str) -> None:
+    assert "-m pytest -n 2 --dist loadfile " in make("--dry-run", target).stdout
+    assert "-m pytest -n 0 --dist loadfile " in make("--dry-run", target, "TEST_WORKERS=0").stdout
+
+
+def test_tensorflow_gets_an_environment_of_its_own(tmp_path: Path) -> None:
+    places = (f"VENV={tmp_path}/venv", f"TENSORFLOW_VENV={tmp_path}/other")
+    commands = make("--dry-run", "test-tensorflow", *places).stdout.splitlines()
+    assert [line for line in commands if "make_environment" in line] == [
+        "bash scripts/make_environment.sh dev",
+        "bash scripts/make_environment.sh tensorflow",
+    ]
+    start = f"TENSORFLOW_PYTHON={tmp_path}/other/bin/python {tmp_path}/venv/bin/python -m pytest tests/tensorflow"
+    assert commands[-1].startswith(start)
+    assert "environment.sh tensorflow" not in make("--dry-run", "test", *places).stdout
 
 
 def test_a_finished_environment_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -40,6 +40,17 @@ def test_the_score_is_printed_last(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads((tmp_path / "eval" / "dev.json").read_text()) == {"rows": 4}
 
 
+def test_data_named_like_an_evaluation_during_training_do_not_replace_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FinishedTask, "evaluation_name", lambda task: "step_20")
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval" / "step_20.json").write_text("during training")
+    end(tmp_path)
+    assert (tmp_path / "eval" / "step_20.json").read_text() == "during training"
+    assert json.loads((tmp_path / "eval" / "data_step_20.json").read_text()) == {"rows": 4}
+
+
 def test_what_is_not_asked_for_is_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     end(tmp_path, evaluate=False)
     assert "acc_num" not in capsys.readouterr().out

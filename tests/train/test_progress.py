@@ -8,6 +8,7 @@ import pty
 import struct
 import termios
 
+import numpy as np
 import pytest
 
 from src.train.progress import EvaluationProgress, TrainProgress, epoch_of, format_duration, format_figures, shows_bars
@@ -70,6 +71,11 @@ def test_the_pace_leaves_out_compilation_and_holds_evaluation() -> None:
 def test_the_first_line_without_a_pace_says_so() -> None:
     progress = TrainProgress(10, 10, stream=io.StringIO())
     assert progress.report(1, {"loss": 1.0}).endswith("eta: unknown")
+
+
+def test_counts_have_no_decimals() -> None:
+    shown = format_figures({"f1": 50.0, "total": 60, "HasAns_total": np.int64(20)})
+    assert shown == "f1: 50.0000, total: 60, HasAns_total: 20"
 
 
 def test_skipped_updates_and_losses_that_are_not_finite_are_shown() -> None:

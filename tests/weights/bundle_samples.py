@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from src.common.errors import CheckpointError
+from src.common.protobuf import read_varint, write_varint
 from src.data.tfrecord import masked_crc32c
 from src.weights.tf_bundle import open_bundle
 from src.weights.tf_bundle_writer import write_bundle
 from src.weights.tf_table import write_table
-from src.weights.tf_wire import read_varint, write_varint
 
 HEADER = b"\x08\x01\x1a\x02\x08\x01"  # one data file, version 1
 FOOTER_BYTES = 48

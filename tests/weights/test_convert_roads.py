@@ -97,7 +97,7 @@ def test_a_hub_module_with_its_assets(tmp_path: Path) -> None:
     (tmp_path / "hub" / "variables" / "albert_config.json").rename(tmp_path / "hub" / "assets" / "albert_config.json")
     (tmp_path / "hub" / "assets" / "30k-clean.model").write_bytes(b"model")
     convert(tmp_path / "hub", tmp_path / "out" / "w.ckpt")
-    assert tree(tmp_path / "out") == {"w.ckpt", "w.yaml", "30k-clean.model"}
+    assert tree(tmp_path / "out") == {"w.ckpt", "w.yaml", "w.task.json", "30k-clean.model"}
 
 
 @pytest.mark.parametrize("output", ["w.ckpt", "w.safetensors"])
@@ -125,11 +125,16 @@ def test_our_networks_load_what_is_written(tmp_path: Path, output: str) -> None:
 def test_the_overlay_makes_the_checkpoint_usable(tmp_path: Path) -> None:
     text = convert(google(tmp_path / "in"), tmp_path / "w.ckpt")
     assert f"--overlay {tmp_path / 'w.yaml'} --load_pretrain_checkpoint_path {tmp_path / 'w.ckpt'}" in text
-    words = ["--overlay", tmp_path / "w.yaml", "--load_pretrain_checkpoint_path", tmp_path / "w.ckpt"]
-    words += ["--do_train", "true", "--train_data_file_path", "x", "--do_eval", "false"]
-    loaded = load_config("classifier", [str(word) for word in words]).network()
-    expected = read_input(tmp_path / "w.ckpt").network
-    assert loaded.model_dump(exclude={"compute_type"}) == expected.model_dump(exclude={"compute_type"})
+    assert "run_pretrain.py with the same --overlay, and --load_checkpoint_path" in text
+    tuning = ["--load_pretrain_checkpoint_path", "w.ckpt", "--do_train", "true", "--train_data_file_path", "x"]
+    expected = read_input(tmp_path / "w.ckpt").network.model_dump(exclude={"compute_type"})
+    for task, words in (
+        ("classifier", tuning),
+        ("squad", [*tuning, "--spm_model_file", "x"]),
+        ("pretrain", ["--load_checkpoint_path", "w.ckpt", "--data_dir", "x"]),
+    ):
+        loaded = load_config(task, ["--overlay", str(tmp_path / "w.yaml"), *words]).network()
+        assert loaded.model_dump(exclude={"compute_type"}) == expected, task
 
 
 def test_a_long_table_of_positions_leaves_the_length_to_the_task(tmp_path: Path) -> None:

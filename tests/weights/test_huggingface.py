@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from src.common.errors import CheckpointError, OutputError
@@ -74,6 +75,16 @@ def test_a_folder_brings_the_weights_back(tmp_path: Path, heads: tuple[str, ...]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["hf"]
 
 
+def test_everyone_may_read_what_the_umask_allows(tmp_path: Path) -> None:
+    umask = os.umask(0o027)
+    try:
+        write_huggingface(tmp_path / "hf", weights_of(), CONFIG)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "hf").stat().st_mode & 0o777 == 0o750
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "hf").iterdir()} == {0o640}
+
+
 def test_labels_and_the_kind_of_classifier_are_written(tmp_path: Path) -> None:
     write_huggingface(
         tmp_path / "hf",
@@ -126,9 +137,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("src.weights.huggingface_export.save_file", full)
+    monkeypatch.setattr("src.weights.safetensors_writer.save_file", full)
     with pytest.raises(OutputError, match="no space left"):
         write_huggingface(tmp_path / "hf", weights_of(), CONFIG)
     assert list(tmp_path.iterdir()) == []

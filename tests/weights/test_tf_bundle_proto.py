@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from src.common.protobuf import MalformedError
 from src.weights.tf_bundle_proto import (
     BundleEntry,
     BundleHeader,
@@ -10,7 +11,6 @@ from src.weights.tf_bundle_proto import (
     parse_entry,
     parse_header,
 )
-from src.weights.tf_wire import MalformedError
 from tests.weights.bundle_samples import HEADER, entry, message_field, number_field
 
 # float32[513, 128] at byte 644096 with 262656 bytes, as a checkpoint of TensorFlow has it.

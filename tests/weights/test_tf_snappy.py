@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from src.common.protobuf import MalformedError, write_varint
 from src.weights.tf_snappy import unpack_snappy
-from src.weights.tf_wire import MalformedError, write_varint
 from tests.weights.bundle_samples import snappy_literals
 
 

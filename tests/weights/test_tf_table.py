@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
+from src.common.protobuf import MalformedError
 from src.data.tfrecord import masked_crc32c
 from src.weights.tf_table import NoTableError, is_table, read_table
-from src.weights.tf_wire import MalformedError
 from tests.weights.bundle_samples import first_block, snappy_literals, table, table_of_block
 
 ITEMS = {f"layer_{number:04d}/kernel".encode(): bytes([number % 251]) * (number % 40) for number in range(700)}

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.common.arguments import OneLineParser
+from src.common.arguments import OneLineParser, true_or_false
 from src.common.errors import ConfigError
-from src.data.convert_options import true_or_false
 from src.data.pretraining.documents import TEXT_FORMATS
 from src.data.pretraining.encoding import SEGMENTERS
 from src.data.pretraining.settings import SHORTEST_SEQUENCE, InstanceSettings, needed_predictions

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from src.common.protobuf import length_field, write_varint
 from src.data.pretraining.instances import Instance
 from src.data.pretraining.settings import InstanceSettings
 
@@ -81,7 +82,7 @@ class RecordCodec:
         self._slots = settings.prediction_slots
         self._vocab_size = vocab_size
         self._token_boundary = token_boundary
-        self._varints = [_varint(value) for value in range(largest)]
+        self._varints = [write_varint(value) for value in range(largest)]
 
     def pack(self, instance: Instance) -> bytes:
         """Return the compact form of an instance."""
@@ -113,31 +114,18 @@ class RecordCodec:
         ]
         if self._token_boundary:
             parts.append(_integers(TOKEN_BOUNDARY, bytes(values[tokens_end + 2 * count :].tolist()) + tail))
-        return _field(1, b"".join(parts))
+        return length_field(1, b"".join(parts))
 
     def _join(self, values: array[int]) -> bytes:
         varints = self._varints
         return b"".join([varints[value] for value in values])
 
 
-def _varint(value: int) -> bytes:
-    """Return a number as protobuf writes it: seven bits a byte, the lowest first."""
-    result = bytearray()
-    while value >= 0x80:
-        result.append(value & 0x7F | 0x80)
-        value >>= 7
-    result.append(value)
-    return bytes(result)
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    """Return a length-delimited field."""
-    return bytes((number << 3 | 2,)) + _varint(len(payload)) + payload
-
-
 def _column(name: str, kind: int, payload: bytes) -> bytes:
     """Return one entry of the map of features; ``kind`` is 2 for floats, 3 for integers."""
-    return _field(1, _field(1, name.encode()) + _field(2, _field(kind, _field(1, payload))))
+    return length_field(
+        1, length_field(1, name.encode()) + length_field(2, length_field(kind, length_field(1, payload)))
+    )
 
 
 def _integers(name: str, payload: bytes) -> bytes:

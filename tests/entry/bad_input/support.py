@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Protocol
 
 import create_finetuning_data
+import predict
 import pretrain_eval
 import run_classifier
 import run_pretrain
 import train_vocabulary
 from src.common.cli import EXIT_USER_ERROR
 from src.data import film_reviews
-from src.tasks import predict_command
 
 Main = Callable[[Sequence[str]], int]
 
 COMMANDS: dict[str, Main] = {
     "convert": create_finetuning_data.main,
     "films": film_reviews.main,
-    "predict": predict_command.main,
+    "predict": predict.main,
     "pretrain": run_pretrain.main,
     "pretrain_eval": pretrain_eval.main,
     "run": run_classifier.main,

@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 
 from src.data.pretraining.table import PretrainTable
-from src.train import checkpoint
 from tests.data.pretrain_samples import pretrain_records, write_pretrain_folder, write_tfrecord
 from tests.entry.bad_input.support import Fails, check_error, cut, flip, snapshot, write
-from tests.entry.bad_input.test_bad_output import NO_SPACE, no_space
 from tests.entry.pretraining_support import NETWORK, TRAINING, PretrainData, create_records
 from tests.entry.runs import LENGTH, ROOT, VOCABULARY, Outcome, arguments
 
@@ -192,17 +190,6 @@ def test_folder_without_permission(folder: Path, fails: Fails, tmp_path: Path) -
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     fails("pretrain", training(folder, closed / "run"), closed, "no permission to write")
-
-
-@pytest.mark.slow
-def test_disk_is_full_when_a_checkpoint_is_saved(
-    folder: Path, fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = tmp_path / "run"
-    monkeypatch.setattr(checkpoint, "write_parameters", no_space)
-    fails("pretrain", training(folder, run), run / "checkpoints", NO_SPACE)
-    assert "no space left" in (run / "train.log").read_text()
-    assert list((run / "checkpoints").glob("*.ckpt")) == []
 
 
 @pytest.mark.slow

@@ -1,0 +1,128 @@
+"""The json beside a model: read back as it was written, and refused where anything is not as export.py leaves it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.common.errors import CheckpointError
+from src.common.files import sha256_of
+from src.export.description import (
+    ExportDescription,
+    TensorSpec,
+    assets_folder,
+    described_file,
+    description_path,
+    read_description,
+    write_description,
+)
+from src.tasks.assets import TaskDescription
+
+TASK = TaskDescription("classification", "", ("a", "b"), 8, (8,), {"seq_length": 8}, "", "", do_lower_case=True)
+INPUTS = tuple(TensorSpec(name, "int32", (2, 8)) for name in ("input_ids", "input_mask", "segment_ids"))
+OUTPUTS = (TensorSpec("logits", "float32", (2, 2)),)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a model of a name with a dot, and its description."""
+    path = tmp_path / "albert_v1.5.mindir"
+    path.write_bytes(b"graph and weights")
+    description = ExportDescription("MINDIR", path.name, sha256_of(path), "model", INPUTS, OUTPUTS, TASK)
+    write_description(description_path(path), description)
+    return path
+
+
+def change(model: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    path = description_path(model)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    edit(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_a_description_is_read_as_it_was_written(model: Path) -> None:
+    assert description_path(model).name == "albert_v1.5.json"
+    assert assets_folder(model).name == "albert_v1.5.assets"
+    description = read_description(model)
+    assert description == read_description(description_path(model))
+    assert (description.rows, description.length) == (2, 8)
+    assert description.task == TASK
+    assert described_file(description_path(model)) == model.name
+    free = replace(description, inputs=tuple(TensorSpec(spec.name, "int32", (None, None)) for spec in INPUTS))
+    write_description(description_path(model), free)
+    assert (read_description(model).rows, read_description(model).length) == (None, None)
+
+
+def test_a_spec_is_shown() -> None:
+    assert TensorSpec("input_ids", "int32", (None, 8)).shown() == "input_ids int32 [any, 8]"
+
+
+DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no checksum": lambda content: content.pop("sha256"),
+    "no task": lambda content: content.pop("task"),
+    "unknown key": lambda content: content.update(more=1),
+    "unknown format": lambda content: content.update(format="TORCH"),
+    "unknown part": lambda content: content.update(part="half"),
+    "unknown kind": lambda content: content["task"].update(kind="translation"),
+    "network that cannot be": lambda content: content["task"]["network"].update(hidden_size=7),
+    "squad without answers": lambda content: content["task"].update(kind="squad", labels=[]),
+    "two inputs": lambda content: content["inputs"].pop(),
+    "an input of one axis": lambda content: content["inputs"][0].update(shape=[2]),
+    "no outputs": lambda content: content.update(outputs=[]),
+    "text for a size": lambda content: content["inputs"][0].update(shape=["two", 8]),
+    "a file elsewhere": lambda content: content.update(file="../albert.mindir"),
+    "itself": lambda content: content.update(file="albert_v1.5.json"),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_a_damaged_description_is_refused(model: Path, damage: str) -> None:
+    change(model, DAMAGE[damage])
+    with pytest.raises(CheckpointError, match="the description of the model is damaged"):
+        read_description(model)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"file": "albert_v1.5.mindir"}'])
+def test_what_is_no_description(model: Path, content: bytes) -> None:
+    description_path(model).write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_description(model)
+
+
+def test_parts_that_are_missing(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such model"):
+        read_description(tmp_path / "other.mindir")
+    with pytest.raises(CheckpointError, match="there is no such model"):
+        read_description(tmp_path)
+    content = model.read_bytes()
+    model.unlink()
+    with pytest.raises(CheckpointError, match="there is no such model"):
+        read_description(model)
+    with pytest.raises(CheckpointError, match="the model beside the description is missing"):
+        read_description(description_path(model))
+    model.write_bytes(content)
+    description_path(model).unlink()
+    with pytest.raises(CheckpointError, match="the description of the model is missing"):
+        read_description(model)
+    with pytest.raises(CheckpointError, match="the description of the model is missing"):
+        read_description(description_path(model))
+    assert described_file(description_path(model)) == ""
+
+
+@pytest.mark.parametrize("content", [b"graph and weight", b"graph and weightt", b""])
+def test_another_model_under_the_same_name(model: Path, content: bytes) -> None:
+    model.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"its checksum is not the one in albert_v1\.5\.json"):
+        read_description(model)
+
+
+def test_a_model_whose_json_is_that_of_another_format(model: Path) -> None:
+    other = model.with_suffix(".onnx")
+    other.write_bytes(b"graph")
+    with pytest.raises(CheckpointError, match=r"albert_v1.5.json describes albert_v1.5.mindir"):
+        read_description(other)

@@ -33,7 +33,8 @@ void CheckOutputIsNoInput(const Options& options) {
   for (const std::string& folder : options.input_paths) {
     std::error_code ignored;
     if (std::filesystem::equivalent(folder, options.output_dir, ignored)) {
-      throw UserError("the results would be written among the inputs", options.output_dir, "choose another --output_dir");
+      throw UserError("the results would be written among the inputs", options.output_dir,
+                      "choose another --output_dir");
     }
   }
 }

@@ -105,7 +105,7 @@ COMMAND_LINES: dict[str, tuple[str, list[Any], list[str]]] = {
     "vocabulary: coverage": ("vocabulary", ["--character_coverage", 2], ["--character_coverage", "0.98 to 1"]),
     "films: unknown": ("films", ["--outputdir", "x"], ["did you mean --output_dir?"]),
     "films: stray word": ("films", ["x"], ["unknown argument x"]),
-    "predict: nothing": ("predict", [], ["classify", "predict.py --help"]),
+    "predict: nothing": ("predict", [], ["COMMAND", "predict.py --help"]),
     "predict: command": ("predict", ["clasify"], ["'clasify'", "choose from"]),
     "predict: no run": ("predict", ["classify", "a text"], ["--run_dir", "required"]),
     "predict: unknown": ("predict", ["classify", "--run_dir", "x", "--outptu", "y"], ["did you mean --output?"]),

@@ -50,7 +50,7 @@ def damage_all_weights(run: Path) -> None:
 
 
 RUNS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
-    "tags words": (edit(kind="token_classification"), ["the run tags tokens", "--do_predict true"]),
+    "tags words": (edit(kind="token_classification"), ["the run tags words", "use predict.py ner"]),
     "no tokenizer": (edit(spm_model=""), ["holds no tokenizer", "give --spm_model_file or --vocab_file_path"]),
     "tokenizer missing": (lambda run: (run / "assets" / "tiny.model").unlink(), ["tiny.model", "No such file"]),
     "tokenizer garbage": (

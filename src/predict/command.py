@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.common.files import atomic_path
+from src.common.interrupts import quiet_interrupts
 from src.common.log import setup_logging
 from src.predict.loading import ModelSource, PredictSettings, load_predictor
 from src.predict.options import (
@@ -124,6 +125,7 @@ def _shown(options: argparse.Namespace, answer: dict[str, Any]) -> str:
     return shown_answers(answer, options.top_n) if options.command == QUESTIONS else shown(answer)
 
 
+@quiet_interrupts()
 def answer(options: argparse.Namespace) -> int:
     """Answer what a command of ``make_parser`` asks for; return the exit status.
 

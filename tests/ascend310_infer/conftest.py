@@ -24,3 +24,10 @@ def classifier(application: Path, tmp_path: Path) -> Work:
     work = Work(tmp_path, application, MODELS / "classifier" / "model.mindir", (SHAPES["classifier"],) * 3)
     work.write("x_batch_4_000000", "x_batch_4_000001", "x_batch_4_000002")
     return work
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the application waits for its build, and loads 300 MB of libraries with each run."""
+    for item in items:
+        if "lite_home" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tests.ascend310_infer.application import Work
 
@@ -113,7 +112,6 @@ def check_left(work: Work, status: int) -> None:
     assert all((work.results / name).stat().st_size == 4 * 2 * 4 for name in names)
 
 
-@pytest.mark.slow
 def test_random_damage(classifier: Work) -> None:
     counts: dict[int, int] = {}
     for case in range(CASES):

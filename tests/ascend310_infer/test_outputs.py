@@ -42,13 +42,11 @@ def check_equals_python(work: Work, kind: str) -> None:
     assert {path.name for path in work.results.iterdir()} == names
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(SHAPES))
 def test_outputs_equal_those_of_python(application: Path, tmp_path: Path, kind: str) -> None:
     check_equals_python(Work(tmp_path, application, MODELS / kind / "model.mindir", (SHAPES[kind],) * 3), kind)
 
 
-@pytest.mark.slow
 def test_a_plain_build_against_the_layout_of_the_tarball(lite_home: Path, tmp_path: Path) -> None:
     wheel = lite_home / "mindspore_lite"
     library = wheel / "lib" / "libmindspore-extendrt_python.so"

@@ -8,13 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from src.tasks.assets import read_task_description
 from tests.ascend310_infer.application import MODELS, ROOT, clean_environment
 from tests.entry.runs import arguments, call, convert
-
-pytestmark = pytest.mark.slow
 
 
 def evaluated(command: str, kind: str, **keys: Any) -> str:

@@ -25,8 +25,9 @@ preprocess.log, infer.log, postprocess.log and ascend310_infer/build.log. The tw
   TASK_TYPE        mnli, sst2 or another task of GLUE, squadv1, squadv2, or a task of your own
   EVAL_JSON_PATH   json file of SQuAD
   DEVICE_ID        number of the device; else that of the environment variable device_id, else 0
-  OPTIONS          --device CPU, --warmup N and --precision_mode MODE are for ascend310_infer; --assessment_method and
-                   --predictions_dir for postprocess.py; all others for preprocess.py, such as --model and --seq_length
+  OPTIONS          --device CPU, --warmup N, --threads N, --precision_mode MODE and --input_limits A,B,C are for
+                   ascend310_infer; --assessment_method and --predictions_dir for postprocess.py; all others for
+                   preprocess.py, such as --model and --seq_length
 
 examples:
   bash scripts/run_infer_310.sh export/mnli.mindir data/mnli_dev.mindrecord y mnli 2
@@ -108,6 +109,7 @@ part_options() {
     for word in ${OPTIONS[@]+"${OPTIONS[@]}"}; do
         case "$word" in
             --device | --device=* | --warmup | --warmup=* | --precision_mode | --precision_mode=*) for=application ;;
+            --threads | --threads=* | --input_limits | --input_limits=*) for=application ;;
             --result_path | --result_path=* | --acc_log | --acc_log=*)
                 refuse "${word%%=*} cannot be given: the files are written into the current folder" ;;
             --assessment_method | --assessment_method=* | --predictions_dir | --predictions_dir=*) for=postprocess ;;

@@ -69,8 +69,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
     Raises:
-        OutputError: The file cannot be written (no space, no permission, ...).
+        OutputError: The file cannot be written (no space, no permission, ...), or a device or a pipe has its name.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # Renaming over /dev/null takes it away from the whole system.
+        raise OutputError("this is no regular file", str(path), "name a file")
     make_directory(path.parent)
     temporary: Path | None = None
     try:

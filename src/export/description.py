@@ -11,15 +11,11 @@ from pydantic import ConfigDict, TypeAdapter
 
 from src.common.errors import CheckpointError
 from src.common.files import sha256_of, write_json_atomic
-from src.data.record_schema import KINDS, SQUAD
-from src.tasks.assets import PRETRAINING, TaskDescription
+from src.export.description_check import ENCODER, MODEL, check_task, check_tensors
+from src.tasks.assets import TaskDescription
 
 MINDIR, ONNX, AIR = "MINDIR", "ONNX", "AIR"
 SUFFIXES = {MINDIR: ".mindir", ONNX: ".onnx", AIR: ".air"}
-MODEL, ENCODER = "model", "encoder"
-
-INPUT_NAMES = ("input_ids", "input_mask", "segment_ids")
-POSITIONS_NAME = "masked_lm_positions"
 
 
 @dataclass(frozen=True)
@@ -148,18 +144,9 @@ def read_description(model: Path) -> ExportDescription:
 
 def _check_content(description: ExportDescription) -> None:
     """Raise ``ValueError`` for values that no export writes."""
-    task = description.task
-    task.network_config()
-    if task.kind not in (*KINDS, SQUAD, PRETRAINING):
-        raise ValueError(f"unknown kind {task.kind}")
     if description.format not in SUFFIXES or description.part not in (MODEL, ENCODER):
         raise ValueError("unknown format or part")
     if Path(description.file).name != description.file or Path(description.file).suffix == ".json":
         raise ValueError("the file is no model in the same folder")
-    count = 4 if task.kind == PRETRAINING and description.part == MODEL else 3
-    if len(description.inputs) != count or any(len(spec.shape) != 2 for spec in description.inputs):
-        raise ValueError("the inputs are not those of such a network")
-    if not description.outputs:
-        raise ValueError("there are no outputs")
-    if task.kind == SQUAD and task.answers is None:
-        raise ValueError("it does not say how questions are answered")
+    check_task(description.task)
+    check_tensors(description)

@@ -86,7 +86,15 @@ class _MindirNetwork(_Exported):
             raise CheckpointError(what, str(where), fix) from error
 
     def _run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        result = self._network(*inputs)
+        try:
+            result = self._network(*inputs)
+        except (RuntimeError, TypeError, ValueError) as error:
+            if "KeyboardInterrupt" in str(error):
+                raise KeyboardInterrupt from error
+            what = "MindSpore cannot run the model: it does not fit its description"
+            raise CheckpointError(
+                what, str(self._where), "copy all files of the model again, or export again"
+            ) from error
         return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 

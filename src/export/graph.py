@@ -12,7 +12,8 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.common.errors import AlbertError, CheckpointError, ConfigError
-from src.export.description import AIR, INPUT_NAMES, MINDIR, ONNX, SUFFIXES, TensorSpec
+from src.export.description import AIR, MINDIR, ONNX, SUFFIXES, TensorSpec
+from src.export.description_check import INPUT_NAMES
 from src.export.quiet import without_native_output
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from src.common.errors import ConfigError
 from src.data.record_schema import SQUAD
-from src.export.description import ENCODER, INPUT_NAMES, POSITIONS_NAME, TensorSpec
+from src.export.description import TensorSpec
+from src.export.description_check import ENCODER, INPUT_NAMES, POSITIONS_NAME
 from src.export.plan import ExportPlan
 from src.tasks.assets import PRETRAINING, TaskDescription
 from src.tasks.squad_answering import BEAM

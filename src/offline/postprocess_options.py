@@ -73,6 +73,9 @@ def _check_outputs(options: argparse.Namespace) -> None:
     """Refuse to write among what is read."""
     if options.acc_log.is_dir():
         raise OutputError("a folder stands where the file should be", str(options.acc_log), "choose another --acc_log")
+    if options.acc_log.exists() and options.acc_log.suffix != ".log":
+        fix = "remove it, or choose another --acc_log"
+        raise OutputError("there is a file of this name that is no .log", str(options.acc_log), fix)
     if options.predictions_dir.exists() and not options.predictions_dir.is_dir():
         fix = "choose another --predictions_dir"
         raise OutputError("a file stands where the folder should be", str(options.predictions_dir), fix)

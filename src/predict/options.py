@@ -20,6 +20,7 @@ NER = "ner"
 ENCODE = "encode"
 POOLINGS = ("mean", "cls", "pooler")
 """How the vectors of a text's tokens become one; the first is the default."""
+_LARGEST_COUNT = 1 << 16
 LINES, JSON_LINES = "lines", "jsonl"
 AddCommands: TypeAlias = Callable[["argparse._SubParsersAction[OneLineParser]"], None]
 
@@ -155,6 +156,8 @@ def check_source(options: argparse.Namespace) -> None:
         value = getattr(options, name, None)
         if value is not None and value < 1:
             raise ConfigError(f"must be at least 1, not {value}", f"--{name}", "give 1 or more")
+        if value is not None and value > _LARGEST_COUNT:
+            raise ConfigError(f"must be at most {_LARGEST_COUNT:,}, not {value}", f"--{name}", "give less")
     threshold = getattr(options, "null_threshold", None)
     if threshold is not None and math.isnan(threshold):
         raise ConfigError("nan is no threshold", "--null_threshold", "give a number")

@@ -24,7 +24,7 @@ def object_of(line: GivenText, fix: str) -> dict[str, Any]:
         DataError: The line holds none; names the line.
     """
     try:
-        record = json.loads(line.text)
+        record = json.loads(line.text, object_pairs_hook=_without_repetition)
     except json.JSONDecodeError as error:
         raise DataError(f"not valid json: {error.msg}", f"{line.where}, column {error.colno}", fix) from error
     except (ValueError, RecursionError) as error:
@@ -32,6 +32,15 @@ def object_of(line: GivenText, fix: str) -> dict[str, Any]:
         raise DataError(f"not valid json: {error}", line.where, fix) from error
     if not isinstance(record, dict):
         raise DataError("the line is no object", line.where, fix)
+    return record
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; of a key that is given twice nobody knows which value is meant."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
     return record
 
 

@@ -170,6 +170,13 @@ def save_assets(directory: Path, config: VocabularyConfig, description: TaskDesc
     write_json_atomic(directory / TASK_FILE, content)
 
 
+def check_file_names(description: TaskDescription) -> None:
+    """Raise ``ValueError`` where the tokenizer's file does not lie beside the description."""
+    for name in (description.spm_model, description.vocabulary):
+        if name and Path(name).name != name:
+            raise ValueError(f"{name} is no file in the same folder")
+
+
 def read_task_description(directory: Path) -> TaskDescription:
     """Return the description that ``save_assets`` left in ``directory``.
 
@@ -182,6 +189,7 @@ def read_task_description(directory: Path) -> TaskDescription:
         description.network_config()
         if description.kind not in (*KINDS, PRETRAINING, SQUAD):
             raise ValueError(f"unknown kind {description.kind}")
+        check_file_names(description)
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no {TASK_FILE}", str(directory), "name the run directory of a training that has started"

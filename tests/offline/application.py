@@ -17,13 +17,13 @@ import numpy as np
 
 from src.common.files import sha256_of
 from src.export.description import (
-    INPUT_NAMES,
     ExportDescription,
     TensorSpec,
     assets_folder,
     description_path,
     write_description,
 )
+from src.export.description_check import INPUT_NAMES, output_shapes
 from src.export.networks import inference_network
 from src.model.weights import load_weights
 from src.tasks.assets import TaskDescription, read_task_description
@@ -39,7 +39,8 @@ def make_model(path: Path, run: Path, *, rows: int | None, length: int | None) -
     path.write_text(json.dumps({"run": str(run), "rows": rows, "length": length or task.length}), encoding="utf-8")
     shutil.copytree(run / "assets", assets_folder(path), dirs_exist_ok=True)
     inputs = tuple(TensorSpec(name, "int32", (rows, length)) for name in INPUT_NAMES)
-    outputs = (TensorSpec("output", "float32", (rows, None)),)
+    shapes = output_shapes(task, "model", rows, length)
+    outputs = tuple(TensorSpec(f"output_{n}", "float32", shape or (rows, None)) for n, shape in enumerate(shapes))
     description = ExportDescription("MINDIR", path.name, sha256_of(path), "model", inputs, outputs, task)
     write_description(description_path(path), description)
     return path

@@ -229,6 +229,8 @@ def check_what_was_printed(printed: dict[str, str]) -> None:
             assert re.fullmatch(r'\{"exact_match": \d+\.\d+, "f1": \d+\.\d+\}', last), last
         elif "predict.py qa" in command:
             assert re.fullmatch(r".+\t0\.\d{4}\t\d+-\d+\tWhen\?", last), last
+        elif "predict.py ner" in command:
+            assert re.fullmatch(r".+\t(-|0\.\d{4})\t(-|\d+-\d+)\tAngela Merkel visited Paris \.", last), last
         elif "predict.py" in command and "--output" not in command:
             assert re.fullmatch(r"(([01])\t0\.\d{4}|-?\d+\.\d{4})\t.+", last), last
 

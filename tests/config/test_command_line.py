@@ -50,7 +50,8 @@ def test_help_lists_every_option_under_its_group(task: str, capsys: pytest.Captu
 def test_help_shows_the_values_of_the_chosen_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("epoch_num: 17\nalbert_network: large\n")
-    text = help_of("classifier", ["--config_path", str(path), "--train_batch_size=48"], capsys)
+    # On one line: a narrow terminal breaks the descriptions.
+    text = " ".join(help_of("classifier", ["--config_path", str(path), "--train_batch_size=48"], capsys).split())
     assert "passes over the training data [17]" in text
     assert "rows of a training batch on each device [48]" in text
     assert "size D of the encoder's hidden states [1024]" in text

@@ -172,7 +172,7 @@ def test_runs_of_another_kind(run_v1: Path, tmp_path: Path) -> None:
     pretrain_runs.make_run(other, pretrain_runs.write_vocabulary(tmp_path / "vocab.txt"))
     refused(predict(other, "--context", "a", "b"), other, "answers no questions", "fill-mask", "run_squad_v1.py")
     description = other / "assets" / "task.json"
-    for kind, use in (("classification", "predict.py classify"), ("token_classification", "--do_predict true")):
+    for kind, use in (("classification", "predict.py classify"), ("token_classification", "predict.py ner")):
         description.write_text(json.dumps(json.loads(description.read_text()) | {"kind": kind}))
         refused(predict(other, "--context", "a", "b"), other, "answers no questions", use, "run_squad_v1.py")
 

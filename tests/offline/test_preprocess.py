@@ -141,7 +141,11 @@ def test_a_damaged_model(exported: Exported, tiny_data: Data, tmp_path: Path) ->
 def test_a_pretrained_network_answers_nothing(exported: Exported, tiny_data: Data, tmp_path: Path) -> None:
     model = exported()
     content = json.loads(model.with_suffix(".json").read_text())
-    model.with_suffix(".json").write_text(json.dumps(content | {"part": "encoder"}))
+    rows, length = content["inputs"][0]["shape"]
+    hidden = content["task"]["network"]["hidden_size"]
+    shapes = {"sequence_output": [rows, length, hidden], "pooled_output": [rows, hidden]}
+    outputs = [{"name": name, "dtype": "float32", "shape": shape} for name, shape in shapes.items()]
+    model.with_suffix(".json").write_text(json.dumps(content | {"part": "encoder", "outputs": outputs}))
     refused("--model", model, "--result_path", tmp_path / "out", what="the model gives no labels")
 
 

@@ -22,6 +22,7 @@ def test_probabilities_and_tokens_equal_huggingface(tmp_path: Path) -> None:
     from src.data.tokenization import load_tokenizer
     from src.model.names import canonical_name, huggingface_name
     from src.predict.mask_filler import MaskFiller
+    from src.predict.model import checkpoint_model
     from src.predict.texts import GivenText
     from src.tasks.assets import read_task_description
     from tests.tasks.pretrain_runs import make_run, write_vocabulary
@@ -43,9 +44,10 @@ def test_probabilities_and_tokens_equal_huggingface(tmp_path: Path) -> None:
 
     ms.set_context(mode=ms.GRAPH_MODE)
     tokenizer = load_tokenizer(vocabulary)
-    filler = MaskFiller(description, tokenizer, tmp_path / "run" / "checkpoints" / "checkpoint_albert-best.ckpt")
+    checkpoint = tmp_path / "run" / "checkpoints" / "checkpoint_albert-best.ckpt"
+    filler = MaskFiller(checkpoint_model(description, tokenizer, checkpoint), top_k=9)
     texts = ["the [MASK] film.", "un[MASK]ly [MASK] a good film", "[MASK]"]
-    records = filler.predict([GivenText(text, "") for text in texts], batch_size=4, top_k=9)
+    records = filler.predict([GivenText(text, "") for text in texts], batch_size=4)
     for text, record in zip(texts, records, strict=True):
         encoded = encode_masked(text, tokenizer)
         with torch.no_grad():

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("help", "quickstart", "test", "test-fast", "test-tensorflow", "check", "format", "parity", "clean")
+TARGETS = (
+    "help",
+    "quickstart",
+    "test",
+    "test-fast",
+    "test-tensorflow",
+    "check",
+    "format",
+    "export-check",
+    "parity",
+    "clean",
+)
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:

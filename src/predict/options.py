@@ -70,7 +70,7 @@ def add_source(parser: OneLineParser, trainer: str) -> None:
     add("--checkpoint", type=Path, help="weights of the run to use; default: the best, else the newest")
     add("--spm_model_file", default="", help="SentencePiece model, for a run that holds no tokenizer")
     add("--vocab_file_path", default="", help="vocab.txt, for a run that holds no tokenizer")
-    add("--key_file", type=Path, help="file that holds the key of an encrypted model")
+    add("--key_file", type=Path, help="file that holds the key of an encrypted model, or env:NAME")
     add("--device_target", default="CPU", choices=("CPU", "GPU", "Ascend"), help="device (default: CPU)")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from src.common.errors import ConfigError
@@ -33,19 +34,32 @@ class OneLineParser(argparse.ArgumentParser):
         if unknown:
             name = unknown[0].split("=", 1)[0]
             kind = "option" if name.startswith("-") else "argument"
-            close = difflib.get_close_matches(name, list(_options_of(self)), n=1)
-            fix = f"did you mean {close[0]}?" if close else f"see {self.prog} --help"
+            chosen = self._chosen(options)
+            close = difflib.get_close_matches(name, [*_options_of(self), *_options_of(chosen)], n=1)
+            fix = f"did you mean {close[0]}?" if close else f"see {chosen.prog} --help"
             raise ConfigError(f"unknown {kind} {name}", fix=fix)
         return options
 
+    def _chosen(self, options: argparse.Namespace) -> argparse.ArgumentParser:
+        """Return the parser of the subcommand that was given; without subcommands this one."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found: argparse.ArgumentParser = action.choices[getattr(options, action.dest)]
+                return found
+        return self
+
 
 def _options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield the options of a parser and of its subcommands."""
+    """Yield the options of a parser."""
     for action in parser._actions:
         yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for subparser in action.choices.values():
-                yield from _options_of(subparser)
+
+
+def given_path(text: str) -> Path:
+    """Read a path; an empty one would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
 
 
 def true_or_false(text: str) -> bool:

@@ -109,6 +109,20 @@ def command_of(description: TaskDescription, part: str = "") -> str:
     return ENCODE if part == ENCODER else _COMMAND_OF_KIND.get(description.kind, CLASSIFY)
 
 
+def check_use(source: ModelSource, command: str) -> None:
+    """Refuse a network that a command has no use for, without loading it.
+
+    Raises:
+        AlbertError: It is for another command, or its description is missing or damaged.
+    """
+    if source.model is not None:
+        exported = read_description(source.model)
+        _check_command(command, command_of(exported.task, exported.part), exported.task, source.where)
+    elif source.run_dir is not None:
+        description = read_task_description(RunDirectory.open(source.run_dir).assets)
+        _check_command(command, command_of(description), description, source.where)
+
+
 def load_predictor(
     source: ModelSource, command: str | None = None, settings: PredictSettings | None = None
 ) -> Predictor[Any]:

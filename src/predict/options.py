@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from src.common.arguments import OneLineParser
+from src.common.arguments import OneLineParser, given_path
 from src.common.errors import ConfigError, DataError, OutputError
 from src.predict.help_texts import COMMANDS, DESCRIPTION, EXAMPLES_END, QUESTIONS_END, CommandHelp
 
@@ -64,13 +64,13 @@ def add_source(parser: OneLineParser, trainer: str) -> None:
     """
     source = parser.add_argument_group("the network")
     one = source.add_mutually_exclusive_group(required=True)
-    one.add_argument("--run_dir", type=Path, help=f"run directory of {trainer}")
-    one.add_argument("--model", type=Path, help="model exported by export.py, .mindir or .onnx, instead of a run")
+    one.add_argument("--run_dir", type=given_path, help=f"run directory of {trainer}")
+    one.add_argument("--model", type=given_path, help="model exported by export.py, .mindir or .onnx, instead of a run")
     add = source.add_argument
-    add("--checkpoint", type=Path, help="weights of the run to use; default: the best, else the newest")
+    add("--checkpoint", type=given_path, help="weights of the run to use; default: the best, else the newest")
     add("--spm_model_file", default="", help="SentencePiece model, for a run that holds no tokenizer")
     add("--vocab_file_path", default="", help="vocab.txt, for a run that holds no tokenizer")
-    add("--key_file", type=Path, help="file that holds the key of an encrypted model, or env:NAME")
+    add("--key_file", type=given_path, help="file that holds the key of an encrypted model, or env:NAME")
     add("--device_target", default="CPU", choices=("CPU", "GPU", "Ascend"), help="device (default: CPU)")
 
 
@@ -79,12 +79,16 @@ def _add_texts(parser: OneLineParser, found: CommandHelp) -> None:
     kind, add = found.kind, parser.add_argument
     help_text = f"{kind}s {found.which}; none reads --input, a pipe, or asks on the terminal"
     add("text", nargs="*", metavar=kind, help=help_text)
-    add("--input", type=Path, help=f"UTF-8 file, one {kind} a line{found.more_of_input}")
+    add("--input", type=given_path, help=f"UTF-8 file, one {kind} a line{found.more_of_input}")
     help_text = (
         f"what a line of --input or a pipe is: {found.line_forms} (default: {JSON_LINES} for a file named .jsonl)"
     )
     add("--input_format", choices=(LINES, JSON_LINES), help=help_text)
-    add("--output", type=Path, help=f"file for the answers, written as a whole; default: stdout{found.more_of_output}")
+    add(
+        "--output",
+        type=given_path,
+        help=f"file for the answers, written as a whole; default: stdout{found.more_of_output}",
+    )
     add("--json", action="store_true", help=f"answers as JSON lines, one for each {kind}")
     add("--batch_size", type=int, default=32, help=f"{found.rows} per batch (default: 32)")
 
@@ -105,7 +109,7 @@ def _add_own(parser: OneLineParser, name: str) -> None:
     elif name == QUESTIONS:
         passage = parser.add_mutually_exclusive_group()
         passage.add_argument("--context", help="the passage; a long one is read in windows")
-        passage.add_argument("--context_file", type=Path, help="UTF-8 file, all of it the passage")
+        passage.add_argument("--context_file", type=given_path, help="UTF-8 file, all of it the passage")
         add("--top_n", type=int, default=1, help="answers to each question (default: 1)")
         add_answer_limits(parser)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from src.common.environment import package_versions
 from src.common.log import setup_logging
-from src.predict.loading import ModelSource, PredictSettings, load_predictor
+from src.predict.loading import ModelSource, PredictSettings, check_use, load_predictor
 from src.serve.options import settings_of
 from src.serve.served import Answering, ServedModel
 from src.serve.settings import ServeSettings
@@ -26,6 +26,9 @@ def serve(options: argparse.Namespace) -> int:
     """
     settings = settings_of(options)
     setup_logging()
+    if options.serve_as is not None:
+        # Before the port is taken: clients would wait for what never comes.
+        check_use(ModelSource.of(vars(options)), options.serve_as)
     from src.serve.server import PredictionServer
 
     PredictionServer(partial(load_served, options, settings), settings).run()

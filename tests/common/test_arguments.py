@@ -11,6 +11,7 @@ def parser() -> OneLineParser:
     made.add_argument("--rows", type=int, default=3)
     commands = made.add_subparsers(dest="command", required=True)
     commands.add_parser("show").add_argument("--colour", required=True)
+    commands.add_parser("hide").add_argument("--depth")
     return made
 
 
@@ -27,7 +28,9 @@ def test_options_are_read() -> None:
         (["show"], "the following arguments are required: --colour -> see tool.py show --help"),
         (["show", "--colour", "red", "--row", "3"], "unknown option --row -> did you mean --rows?"),
         (["show", "--colour", "red", "--color=blue"], "unknown option --color -> did you mean --colour?"),
-        (["show", "--colour", "red", "green"], "unknown argument green -> see tool.py --help"),
+        (["show", "--colour", "red", "green"], "unknown argument green -> see tool.py show --help"),
+        # An option of another command is no advice.
+        (["show", "--colour", "red", "--depth", "3"], "unknown option --depth -> see tool.py show --help"),
         (["show", "--col", "red"], "the following arguments are required: --colour -> see tool.py show --help"),
     ],
 )

@@ -99,3 +99,13 @@ def test_sha256_reads_long_files_in_pieces(tmp_path: Path) -> None:
     content = os.urandom(3 * (1 << 20) + 17)
     (tmp_path / "file").write_bytes(content)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_devices_and_pipes_keep_their_place(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path(os.devnull)):
+        with pytest.raises(OutputError, match="this is no regular file"):
+            write_text_atomic(path, "content")
+        assert not path.is_file()
+    assert os.listdir(tmp_path) == ["pipe"]

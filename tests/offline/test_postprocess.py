@@ -187,8 +187,11 @@ def test_options_that_contradict_the_manifest(given: list[object], what: str, an
 
 
 def test_outputs_do_not_go_among_the_inputs(answered: Path) -> None:
+    records = answered / "dev.mindrecord"
+    records.write_bytes(b"records")
     before = content_of(answered)
     for option, place in (
+        ("--acc_log", records),
         ("--acc_log", answered / "answered" / "acc.log"),
         ("--acc_log", answered / "asked"),
         ("--predictions_dir", answered / "asked" / "03_data"),

@@ -36,6 +36,22 @@ def test_an_answer_is_one_line_whatever_the_text_holds() -> None:
     assert shown({"score": 1.0, "text": "a\r\nb", "text_b": "c"}) == "1.0000\ta  b | c"
 
 
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--run_dir", ""], "--run_dir: must not be empty"),
+        (["--run_dir", "run", "--output", ""], "--output: must not be empty"),
+        (["--run_dir", "run", "--batch_size", "99999999999999999999"], "--batch_size: must be at most 65,536"),
+        (["--run_dir", "run", "--model", "a.mindir"], "--model: not allowed with"),
+        (["--model", "a.mindir", "--checkpoint", "b"], "an exported model holds its weights"),
+        ([], "one of the arguments --run_dir --model is required"),
+    ],
+)
+def test_bad_sources(argv: list[str], message: str) -> None:
+    with pytest.raises(AlbertError, match=message):
+        check_options(make_parser().parse(["classify", "a", *argv]))
+
+
 def check_questions(*argv: object) -> None:
     check_options(make_parser().parse(["qa", "--run_dir", "run", *map(str, argv)]))
 

@@ -20,6 +20,7 @@ FIX = "give a record a line"
         ("[" * 100_000, "not valid json"),
         ('{"id": ' + "9" * 5000 + "}", "not valid json"),
         ("", "not valid json"),
+        ('{"text": "a", "text": "b"}', "the key 'text' is there twice"),
     ],
 )
 def test_lines_that_are_no_records(line: str, message: str) -> None:

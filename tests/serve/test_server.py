@@ -14,6 +14,7 @@ import pytest
 from src.common.errors import CheckpointError, ConfigError
 from src.serve.server import PredictionServer
 from src.serve.settings import ServeSettings
+from tests.entry.runs import ROOT, call
 from tests.serve.fake_model import FakePredictor, loading
 from tests.serve.http_client import Client, Reply, read_all
 from tests.serve.running import Start, wait_until
@@ -146,3 +147,11 @@ def test_what_waits_is_answered_at_the_end(start: Start) -> None:
     assert [reply.status for reply in replies] == [200] * 4
     running.thread.join(30)
     assert running.errors == []
+
+
+def test_a_model_for_something_else_is_refused_before_the_port_is_taken() -> None:
+    run = ROOT / "tests" / "fixtures" / "mindir_v1" / "classifier" / "run"
+    outcome = call("predict", ["serve", "--run_dir", run, "--as", "ner", "--port", 0])
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "it has no tags of words" in outcome.err
+    assert "listening" not in outcome.err

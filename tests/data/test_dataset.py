@@ -165,8 +165,7 @@ def test_an_error_of_ours_reaches_the_reader_as_it_is() -> None:
     for iterator in (dataset.create_tuple_iterator(), dataset.create_dict_iterator(output_numpy=True)):
         # The reader is ahead: the error may come before the row that was read before it.
         with pytest.raises(DataError) as caught:
-            for row in iterator:
-                assert len(row) == 1
+            list(iterator)
         assert str(caught.value) == "a.tfrecord: record 1: the record is damaged -> copy it again"
 
 

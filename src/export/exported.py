@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _DTYPES = {"int32": ms.int32, "float32": ms.float32}
 
 
-class _Exported:
+class _Exported(ABC):
     """A network from a file: checks what it is given, which MindSpore answers with the name of an operator.
 
     Args:
@@ -44,8 +45,9 @@ class _Exported:
         """Do nothing: an exported network holds no dropout."""
         return self
 
+    @abstractmethod
     def _run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        raise NotImplementedError
+        """Return the outputs of a batch that was checked."""
 
     def _check(self, inputs: Sequence[Tensor]) -> None:
         """Raise ``CheckpointError`` for inputs of a number, dtype or shape that the model does not take."""

@@ -16,7 +16,7 @@ from src.data.record_schema import SQUAD
 from src.export.description import ENCODER
 from src.export.heads import BEAM, CLASSES, SPAN, Head, check_head
 from src.tasks.assets import PRETRAINING, AnswerSettings, TaskDescription, pretraining_description
-from src.tasks.squad import answer_settings
+from src.tasks.squad_answering import configured_answers
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def task_of_config(loaded: LoadedConfig[Any], part: str, head: Head, checkpoint:
     if isinstance(config, SquadConfig):
         check_head(head, BEAM if config.squad_head == BEAM else SPAN, checkpoint)
         name = f"SQuAD {'v2.0' if config.version_2_with_negative else 'v1.1'}"
-        return _described(loaded, SQUAD, task_name=name, answers=answer_settings(config))
+        return _described(loaded, SQUAD, task_name=name, answers=configured_answers(config))
     check_head(head, CLASSES, checkpoint)
     kind = _kind(config, head)
     return _described(loaded, kind, task_name=config.task_name, labels=_labels(config, kind, head, checkpoint))

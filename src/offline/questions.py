@@ -17,7 +17,7 @@ from src.data.tokenization import Tokenizer
 from src.offline.target_model import TargetModel
 from src.offline.task_type import TaskType
 from src.tasks.assets import AnswerSettings
-from src.tasks.squad_answering import BEAM
+from src.tasks.squad_answering import BEAM, configured_answers
 from src.tasks.squad_data import QuestionSet
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def answer_settings(
         ConfigError: An option contradicts the network.
     """
     trained = model.task.answers if model is not None else None
-    settings = trained if trained is not None else _defaults()
+    settings = trained if trained is not None else configured_answers(SquadConfig())
     if task.version:
         settings = replace(settings, version_2_with_negative=task.version == "2.0")
     elif trained is None:
@@ -78,22 +78,6 @@ def answer_settings(
             "the head beam is for SQuAD v2.0", "--task_type", "use squadv2, or a model with the head span"
         )
     return settings
-
-
-def _defaults() -> AnswerSettings:
-    """Return the defaults of ``task_squad_config.yaml``."""
-    config = SquadConfig()
-    return AnswerSettings(
-        head=config.squad_head,
-        version_2_with_negative=config.version_2_with_negative,
-        max_query_length=config.max_query_length,
-        doc_stride=config.doc_stride,
-        max_answer_length=config.max_answer_length,
-        null_score_diff_threshold=config.null_score_diff_threshold,
-        start_n_top=config.start_n_top,
-        end_n_top=config.end_n_top,
-        n_best_size=config.n_best_size,
-    )
 
 
 def check_version(data: SquadFile, settings: AnswerSettings) -> None:

@@ -27,24 +27,9 @@ from src.tasks.assets import (
     save_assets,
 )
 from src.tasks.base import Networks, Score
-from src.tasks.squad_answering import BEAM, run_answers, score_answers, squad_model
+from src.tasks.squad_answering import BEAM, configured_answers, run_answers, score_answers, squad_model
 from src.tasks.squad_data import QuestionSet, SquadData, load_squad_data
 from src.tasks.table_task import TableTask
-
-
-def answer_settings(config: SquadConfig) -> AnswerSettings:
-    """Return how questions are answered."""
-    return AnswerSettings(
-        head=config.squad_head,
-        version_2_with_negative=config.version_2_with_negative,
-        max_query_length=config.max_query_length,
-        doc_stride=config.doc_stride,
-        max_answer_length=config.max_answer_length,
-        null_score_diff_threshold=config.null_score_diff_threshold,
-        start_n_top=config.start_n_top,
-        end_n_top=config.end_n_top,
-        n_best_size=config.n_best_size,
-    )
 
 
 def _check_beam(settings: AnswerSettings, shortest: int) -> None:
@@ -77,7 +62,7 @@ class SquadTask(TableTask[SquadTable]):
         config = loaded.values
         super().__init__(loaded.network(), group, seed=config.seed, shuffle=config.train_data_shuffle)
         self._config = config
-        self._settings = answer_settings(config)
+        self._settings = configured_answers(config)
         longest = self._network.seq_length
         self._lay_batches(config.bucket_list, longest, config.train_batch_size, config.accumulation_steps)
         _check_beam(self._settings, self._buckets[0])

@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import nn
 
 from src.config.sections import NetworkConfig
+from src.config.squad import SquadConfig
 from src.data.batching import MicroBatch
 from src.evaluate.squad_answers import AnswerRule, QuestionAnswers, answer_questions
 from src.evaluate.squad_candidates import WindowScores, beam_candidates, top_candidates
@@ -25,6 +26,21 @@ from src.tasks.squad_data import QuestionSet
 BEAM = "beam"
 # Of the wrong answers that are listed for people to look at.
 WRONG_ANSWERS = 100
+
+
+def configured_answers(config: SquadConfig) -> AnswerSettings:
+    """Return how a configuration wants questions answered."""
+    return AnswerSettings(
+        head=config.squad_head,
+        version_2_with_negative=config.version_2_with_negative,
+        max_query_length=config.max_query_length,
+        doc_stride=config.doc_stride,
+        max_answer_length=config.max_answer_length,
+        null_score_diff_threshold=config.null_score_diff_threshold,
+        start_n_top=config.start_n_top,
+        end_n_top=config.end_n_top,
+        n_best_size=config.n_best_size,
+    )
 
 
 def squad_model(network: NetworkConfig, settings: AnswerSettings) -> AlbertSquadModel | AlbertSquadBeamModel:

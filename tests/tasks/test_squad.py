@@ -19,7 +19,8 @@ from src.model.heads import AlbertInference
 from src.model.squad_losses import AlbertSquad
 from src.runtime.process_group import ProcessGroup
 from src.tasks.assets import AnswerSettings, read_task_description
-from src.tasks.squad import SquadTask, answer_settings
+from src.tasks.squad import SquadTask
+from src.tasks.squad_answering import configured_answers
 from tests.data.squad_record_samples import LENGTH, asked, squad_json, write_sample, write_vocabulary
 
 ANN = 12
@@ -97,7 +98,7 @@ def test_every_setting_is_taken_over() -> None:
         "end_n_top": 4,
         "n_best_size": 9,
     }
-    settings = answer_settings(load(**keys, do_predict=False).values)
+    settings = configured_answers(load(**keys, do_predict=False).values)
     assert settings == AnswerSettings("beam", True, 5, 6, 7, -1.5, 3, 4, 9)
 
 

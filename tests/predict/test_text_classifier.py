@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from mindspore import Tensor
 from src.common.errors import CheckpointError, DataError
 from src.config.sections import NetworkConfig
 from src.data.features import build_pair
-from src.data.tokenization import Tokenizer, load_tokenizer
+from src.data.tokenization import Tokenizer
 from src.evaluate.predictions import softmax
 from src.model.heads import AlbertCLSModel, AlbertInference
 from src.predict.model import checkpoint_model
@@ -20,7 +19,8 @@ from src.predict.text_classifier import TextClassifier
 from src.predict.texts import GivenText
 from src.tasks.assets import TaskDescription
 
-WORDS = ["good", "bad", "film", "a", "the"]
+pytestmark = pytest.mark.usefixtures("pynative_mode")
+
 NETWORK = NetworkConfig(
     seq_length=8,
     vocab_size=10,
@@ -39,20 +39,6 @@ TEXTS = [
     GivenText("good " * 40, ""),
     GivenText("bad film bad", "", "the " * 9),
 ]
-
-
-@pytest.fixture(autouse=True)
-def pynative_mode() -> Iterator[None]:
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture
-def tokenizer(tmp_path: Path) -> Tokenizer:
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
-    return load_tokenizer(vocab_file_path=path)
 
 
 def description_of(labels: tuple[str, ...], buckets: tuple[int, ...] = (4, 8)) -> TaskDescription:

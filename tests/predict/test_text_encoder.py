@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import mindspore as ms
@@ -9,27 +8,15 @@ import pytest
 
 from src.common.errors import ConfigError
 from src.data.features import build_pair
-from src.data.tokenization import Tokenizer, load_tokenizer
+from src.data.tokenization import Tokenizer
 from src.model.heads import AlbertCLSModel, AlbertInference
 from src.predict.model import LoadedModel, checkpoint_model
 from src.predict.options import POOLINGS
 from src.predict.text_encoder import TextEncoder
 from src.predict.texts import GivenText
-from tests.predict.test_text_classifier import NETWORK, TEXTS, WORDS, description_of
+from tests.predict.test_text_classifier import NETWORK, TEXTS, description_of
 
-
-@pytest.fixture(autouse=True)
-def pynative_mode() -> Iterator[None]:
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture
-def tokenizer(tmp_path: Path) -> Tokenizer:
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
-    return load_tokenizer(vocab_file_path=path)
+pytestmark = pytest.mark.usefixtures("pynative_mode")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import mindspore as ms
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from src.common.errors import DataError
-from src.data.tokenization import Tokenizer, load_tokenizer
+from src.data.tokenization import Tokenizer
 from src.evaluate.entity_f1 import entities_of
 from src.evaluate.predictions import softmax
 from src.model.heads import AlbertInference, AlbertNERModel
@@ -16,7 +15,9 @@ from src.predict.model import LoadedModel, checkpoint_model
 from src.predict.texts import GivenText
 from src.predict.token_tagger import GivenWords, TokenTagger, words_of
 from src.tasks.assets import TaskDescription
-from tests.predict.test_text_classifier import NETWORK, WORDS
+from tests.predict.test_text_classifier import NETWORK
+
+pytestmark = pytest.mark.usefixtures("pynative_mode")
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC")
 SENTENCES = [
@@ -25,20 +26,6 @@ SENTENCES = [
     ("a", "bad", "film", "the", "good", "film", "a", "good", "bad", "film"),
     ("badgood", "film"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def pynative_mode() -> Iterator[None]:
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture
-def tokenizer(tmp_path: Path) -> Tokenizer:
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
-    return load_tokenizer(vocab_file_path=path)
 
 
 def model_of(tokenizer: Tokenizer, folder: Path, labels: tuple[str, ...] = LABELS) -> LoadedModel:

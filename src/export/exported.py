@@ -49,6 +49,11 @@ class _Exported(ABC):
     def _run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the outputs of a batch that was checked."""
 
+    def _misfit(self, program: str) -> CheckpointError:
+        """Return the error for a graph that does not take what its description says."""
+        what = f"{program} cannot run the model: it does not fit its description"
+        return CheckpointError(what, str(self._where), "copy all files of the model again, or export again")
+
     def _check(self, inputs: Sequence[Tensor]) -> None:
         """Raise ``CheckpointError`` for inputs of a number, dtype or shape that the model does not take."""
         specs = self._description.inputs
@@ -93,10 +98,7 @@ class _MindirNetwork(_Exported):
         except (RuntimeError, TypeError, ValueError) as error:
             if "KeyboardInterrupt" in str(error):
                 raise KeyboardInterrupt from error
-            what = "MindSpore cannot run the model: it does not fit its description"
-            raise CheckpointError(
-                what, str(self._where), "copy all files of the model again, or export again"
-            ) from error
+            raise self._misfit("MindSpore") from error
         return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
@@ -119,7 +121,11 @@ class _OnnxNetwork(_Exported):
             raise CheckpointError(what, str(where), "export again")
 
     def _run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        arrays = self._session.run(None, {n: t.asnumpy() for n, t in zip(self._names, inputs, strict=True)})
+        given = {name: tensor.asnumpy() for name, tensor in zip(self._names, inputs, strict=True)}
+        try:
+            arrays = self._session.run(None, given)
+        except Exception as error:  # Its errors have no common base besides Exception.
+            raise self._misfit("ONNX Runtime") from error
         return tuple(Tensor(np.ascontiguousarray(array)) for array in arrays)
 
 

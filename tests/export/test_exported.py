@@ -70,6 +70,19 @@ def test_what_the_libraries_cannot_read(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("file_format", ["MINDIR", pytest.param("ONNX", marks=pytest.mark.slow)])
+def test_a_description_of_other_sizes_than_the_graph(model: Callable[..., Path], file_format: str) -> None:
+    path = model(file_format)
+    description = read_description(path)
+    rows = description.rows
+    assert rows is not None
+    specs = tuple(replace(spec, shape=(rows, LENGTH - 2)) for spec in description.inputs)
+    write_description(description_path(path), replace(description, inputs=specs))
+    _, network = open_exported(path)
+    with pytest.raises(CheckpointError, match="it does not fit its description"):
+        network(*(Tensor(np.ones((rows, LENGTH - 2), np.int32)) for _ in specs))
+
+
 def test_batches_of_another_shape_are_refused(exported: Exported) -> None:
     path = exported("classification")
     _, network = open_exported(path)

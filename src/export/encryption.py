@@ -51,6 +51,23 @@ def _text_of(path: Path) -> str:
         raise ConfigError(f"cannot read the key: {error.strerror or error}", str(path), fix) from error
 
 
+def check_key(key: bytes | None, encryption: str, where: str) -> None:
+    """Refuse a key for a model that is not encrypted, and none for one that is.
+
+    Args:
+        key: The key, ``None`` for none.
+        encryption: How the model is encrypted; empty when it is not.
+        where: The model.
+
+    Raises:
+        ConfigError: They do not go together.
+    """
+    if encryption and key is None:
+        raise ConfigError(f"the model is encrypted ({encryption})", where, "give the file that holds its key")
+    if key is not None and not encryption:
+        raise ConfigError("the model is not encrypted", where, "leave the key out")
+
+
 def check_mode(key: bytes, mode: str) -> None:
     """Raise ``ConfigError`` for a key that is too long for an encryption."""
     if mode == "SM4-CBC" and len(key) != _SM4_SIZE:

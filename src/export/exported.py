@@ -13,6 +13,7 @@ from mindspore import Tensor, nn
 
 from src.common.errors import CheckpointError, ConfigError, DeviceError
 from src.export.description import AIR, ONNX, ExportDescription, read_description
+from src.export.encryption import check_key
 from src.export.quiet import without_native_output
 from src.runtime.device import setup_device
 from src.tasks.inference import InferenceNetwork
@@ -39,6 +40,7 @@ class _Exported(ABC):
         """Return the outputs of a batch."""
         self._check(inputs)
         outputs = self._run(inputs)
+        self._check_outputs(inputs, outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def set_train(self, mode: bool = True) -> _Exported:
@@ -49,10 +51,23 @@ class _Exported(ABC):
     def _run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the outputs of a batch that was checked."""
 
-    def _misfit(self, program: str) -> CheckpointError:
-        """Return the error for a graph that does not take what its description says."""
-        what = f"{program} cannot run the model: it does not fit its description"
+    def _misfit(self, what: str) -> CheckpointError:
+        """Return the error for a graph that does not fit its description."""
+        what = f"{what}: it does not fit its description"
         return CheckpointError(what, str(self._where), "copy all files of the model again, or export again")
+
+    def _check_outputs(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """Raise ``CheckpointError`` for outputs that are not those of the description."""
+        specs = self._description.outputs
+        rows = inputs[0].shape[0]
+        fits = len(outputs) == len(specs) and all(
+            len(output.shape) == len(spec.shape)
+            and output.shape[0] == rows
+            and all(want in (None, size) for want, size in zip(spec.shape, output.shape, strict=True))
+            for spec, output in zip(specs, outputs, strict=True)
+        )
+        if not fits:
+            raise self._misfit("the model gives other outputs")
 
     def _check(self, inputs: Sequence[Tensor]) -> None:
         """Raise ``CheckpointError`` for inputs of a number, dtype or shape that the model does not take."""
@@ -98,7 +113,7 @@ class _MindirNetwork(_Exported):
         except (RuntimeError, TypeError, ValueError) as error:
             if "KeyboardInterrupt" in str(error):
                 raise KeyboardInterrupt from error
-            raise self._misfit("MindSpore") from error
+            raise self._misfit("MindSpore cannot run the model") from error
         return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
@@ -125,7 +140,7 @@ class _OnnxNetwork(_Exported):
         try:
             arrays = self._session.run(None, given)
         except Exception as error:  # Its errors have no common base besides Exception.
-            raise self._misfit("ONNX Runtime") from error
+            raise self._misfit("ONNX Runtime cannot run the model") from error
         return tuple(Tensor(np.ascontiguousarray(array)) for array in arrays)
 
 
@@ -176,11 +191,7 @@ def open_network(
     path: Path, description: ExportDescription, device_target: str, key: bytes | None, *, device_id: int = 0
 ) -> InferenceNetwork:
     """Open the file of a description that was read or is about to be written; see ``open_exported``."""
-    if description.encryption and key is None:
-        fix = "give the file that holds its key"
-        raise ConfigError(f"the model is encrypted ({description.encryption})", str(path), fix)
-    if key is not None and not description.encryption:
-        raise ConfigError("the model is not encrypted", str(path), "leave the key out")
+    check_key(key, description.encryption, str(path))
     if description.format == AIR:
         fix = "run it on an Ascend through ACL (atc), or export MINDIR"
         raise CheckpointError("an AIR file cannot be opened in Python", str(path), fix)

@@ -23,6 +23,7 @@ from src.predict.options import (
     NER,
     QUESTIONS,
     check_options,
+    is_array,
     wants_json_lines,
 )
 from src.predict.question_texts import (
@@ -108,7 +109,7 @@ def _parser_of_lines(options: argparse.Namespace, predictor: Predictor[Any]) -> 
 
 def _write(options: argparse.Namespace, answers: Iterator[dict[str, Any]]) -> None:
     """Write the answers, to stdout one after the other or into a file that appears as a whole."""
-    if options.output is not None and options.output.suffix == ".npy" and options.command == ENCODE:
+    if options.output is not None and is_array(options.output):
         with atomic_path(options.output) as temporary, temporary.open("wb") as stream:
             np.save(stream, np.array([answer["vector"] for answer in answers], dtype=np.float32))
         return

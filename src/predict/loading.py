@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.common.errors import ConfigError
+from src.common.errors import CheckpointError, ConfigError
 from src.common.run_directory import RunDirectory
 from src.data.record_schema import SQUAD
 from src.data.tokenization import Tokenizer, load_tokenizer
 from src.export.description import ENCODER, assets_folder, read_description
+from src.export.encryption import check_key, read_key
 from src.predict.options import CLASSIFY, ENCODE, FILL_MASK, NER, POOLINGS, QUESTIONS
 from src.tasks.assets import (
     PRETRAINING,
@@ -109,18 +110,34 @@ def command_of(description: TaskDescription, part: str = "") -> str:
     return ENCODE if part == ENCODER else _COMMAND_OF_KIND.get(description.kind, CLASSIFY)
 
 
-def check_use(source: ModelSource, command: str) -> None:
-    """Refuse a network that a command has no use for, without loading it.
+def check_use(source: ModelSource, command: str | None, settings: PredictSettings) -> None:
+    """Refuse a network that a command or its settings have no use for, without loading it.
+
+    Args:
+        source: The network.
+        command: What it is asked for; ``None`` for what it was trained for.
+        settings: What was chosen.
 
     Raises:
         AlbertError: It is for another command, or its description is missing or damaged.
     """
     if source.model is not None:
         exported = read_description(source.model)
-        _check_command(command, command_of(exported.task, exported.part), exported.task, source.where)
+        description, trained_for = exported.task, command_of(exported.task, exported.part)
     elif source.run_dir is not None:
         description = read_task_description(RunDirectory.open(source.run_dir).assets)
-        _check_command(command, command_of(description), description, source.where)
+        trained_for = command_of(description)
+    else:
+        return
+    command = command or trained_for
+    _check_command(command, trained_for, description, source.where)
+    if command == QUESTIONS:
+        _answer_settings(description, settings, source.where)
+        return
+    for name in ("null_threshold", "max_answer_length"):
+        if getattr(settings, name) is not None:
+            what = f"it is for questions, and this model is served as {command}"
+            raise ConfigError(what, f"--{name}", "leave it out")
 
 
 def load_predictor(
@@ -137,6 +154,8 @@ def load_predictor(
         AlbertError: The network is missing, damaged or cannot do this; names the place and what to do.
     """
     settings = settings or PredictSettings()
+    if source.checkpoint is not None and not source.checkpoint.is_file():
+        raise CheckpointError("there is no such checkpoint", str(source.checkpoint), "check the path")
     if source.model is not None:
         return _predictor_of_model(source, command, settings)
     return _predictor_of_run(source, command, settings)
@@ -183,11 +202,12 @@ def _predictor_of_model(source: ModelSource, command: str | None, settings: Pred
     answers = _answer_settings(exported.task, settings, source.where) if command == QUESTIONS else None
     tokenizer = _tokenizer(source, exported.task, assets_folder(source.model))
 
-    from src.export.encryption import read_key
+    key = read_key(source.key_file) if source.key_file is not None else None
+    check_key(key, exported.encryption, source.where)
+
     from src.export.exported import open_exported
     from src.predict.model import exported_model
 
-    key = read_key(source.key_file) if source.key_file is not None else None
     description, network = open_exported(source.model, source.device_target, key)
     return _predictor(command, exported_model(description, tokenizer, network), settings, answers)
 

@@ -144,7 +144,9 @@ def check_options(options: argparse.Namespace) -> None:
     if options.command == QUESTIONS:
         _check_passage(options)
     for path in (options.input, getattr(options, "context_file", None)):
-        if path and (not path.exists() or path.is_dir()):
+        if path and path.is_dir():
+            raise DataError("this is a folder", str(path), "name a file in it")
+        if path and not path.exists():
             raise DataError("no such file", str(path), "check the path")
     if options.output:
         _check_output(options)
@@ -179,9 +181,21 @@ def wants_json_lines(options: argparse.Namespace) -> bool:
     return options.input is not None and options.input.suffix == ".jsonl"
 
 
+def is_array(path: Path) -> bool:
+    """Tell whether a file of answers is to be a NumPy array."""
+    return path.suffix.lower() == ".npy"
+
+
 def _check_output(options: argparse.Namespace) -> None:
     """Refuse to write the answers over what is read."""
     output = options.output.resolve()
+    if is_array(options.output) and (options.command != ENCODE or options.json):
+        what = (
+            "--json writes no arrays"
+            if options.json
+            else f"{options.command} gives no vectors, which a .npy file holds"
+        )
+        raise ConfigError(what, f"--output {options.output}", "name a file that ends in .jsonl or .txt")
     if output.is_dir():
         raise OutputError("a folder stands where the answers should go", str(options.output), "name a file")
     names = ("input", "context_file", "checkpoint", "spm_model_file", "vocab_file_path", "model", "key_file")

@@ -11,6 +11,8 @@ from src.common.errors import DataError
 from src.predict.texts import GivenText, one_line
 
 ID = "id"
+# Of a key in a message.
+_SHOWN_CHARACTERS = 40
 
 
 def object_of(line: GivenText, fix: str) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def object_of(line: GivenText, fix: str) -> dict[str, Any]:
         DataError: The line holds none; names the line.
     """
     try:
-        record = json.loads(line.text, object_pairs_hook=_without_repetition)
+        record = json.loads(line.text, object_pairs_hook=without_repetition)
     except json.JSONDecodeError as error:
         raise DataError(f"not valid json: {error.msg}", f"{line.where}, column {error.colno}", fix) from error
     except (ValueError, RecursionError) as error:
@@ -35,12 +37,21 @@ def object_of(line: GivenText, fix: str) -> dict[str, Any]:
     return record
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; of a key that is given twice nobody knows which value is meant."""
+class RepeatedKeyError(ValueError):
+    """A key stands twice in a JSON object."""
+
+
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, for ``object_pairs_hook``.
+
+    Raises:
+        RepeatedKeyError: Of a key that is given twice nobody knows which value is meant.
+    """
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise RepeatedKeyError(f"the key {one_line(repeated[:_SHOWN_CHARACTERS])!r} is there twice")
     return record
 
 
@@ -79,7 +90,7 @@ def checked_text(key: str, text: str, where: str) -> str:
         DataError: It is, or does.
     """
     if not text.strip():
-        raise DataError(f"{key} is empty", where, f"give its {key}, or remove the line")
+        raise DataError(f"{key} is empty", where, f"give its {key}, or leave the record out")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from src.common.errors import DataError
+from src.common.wording import counted
 from src.data.features import Features, build_pair
 from src.data.tokenization import Tokenizer
 from src.evaluate.predictions import prediction_records
@@ -40,7 +41,8 @@ class PairEncoder:
 
     def notes(self) -> list[str]:
         """Return how many texts were cut."""
-        return [f"{self.cut_texts} texts were cut to {self._length} tokens"] if self.cut_texts else []
+        what = counted(self.cut_texts, "text was", "texts were")
+        return [f"{what} cut to {self._length} tokens"] if self.cut_texts else []
 
 
 class TextClassifier(Predictor[GivenText]):
@@ -96,5 +98,7 @@ class TextClassifier(Predictor[GivenText]):
             raise DataError(
                 f"the network was trained on {trained}, and this is {what}",
                 given.where,
-                "give both texts: text_b, or a TAB between them" if expected else "give one text without a TAB",
+                "give text and text_b, or on a plain line both with a TAB between"
+                if expected
+                else "give text without text_b, and on a plain line no TAB",
             )

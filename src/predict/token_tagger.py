@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.common.errors import DataError
+from src.common.wording import counted
 from src.data.features import Features
 from src.data.word_windows import WordEncoder
 from src.data.wordpiece_tokenizer import basic_words
@@ -53,7 +54,7 @@ def words_of(given: GivenText) -> GivenWords:
     """
     found = basic_words(given.text, do_lower_case=False)
     if not found:
-        raise DataError("the text has no words", given.where, "give a text, or remove the line")
+        raise DataError("the text has no words", given.where, "give a text with words, or leave it out")
     places = tuple(word.span(0, len(word.text)) for word in found)
     return GivenWords(tuple(word.text for word in found), given.where, given.text, places, given.id)
 
@@ -115,7 +116,12 @@ class TokenTagger(Predictor[GivenWords]):
     def notes(self) -> list[str]:
         """Return how many words were cut."""
         cut = self._encoder.cut_words
-        return [f"{cut} words have more tokens than the network sees, and were cut"] if cut else []
+        what = counted(
+            cut,
+            "word has more tokens than the network sees, and was",
+            "words have more tokens than the network sees, and were",
+        )
+        return [f"{what} cut"] if cut else []
 
 
 def _entities(item: GivenWords, tags: Sequence[str], probabilities: Sequence[float]) -> list[dict[str, Any]]:

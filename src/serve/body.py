@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
+from src.predict.records import RepeatedKeyError, without_repetition
 from src.serve.problems import RequestError
 from src.serve.settings import ServeSettings
 
@@ -95,12 +96,11 @@ def parse_body(body: bytes, command: str, settings: ServeSettings) -> Query:
     known = ["inputs", *([name] if name else [])]
     for key in content:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            fix = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(known)}"
-            raise RequestError(400, "unknown key", str(key)[:40], fix)
+            raise _unknown_key(key, command, known)
     records = content.get("inputs")
     if not isinstance(records, list) or not records:
-        raise RequestError(400, "inputs is no list of records", "inputs", f"send {_FORM}")
+        what = "there are no inputs" if records == [] or "inputs" not in content else "inputs is no list of records"
+        raise RequestError(400, what, "inputs", f"send {_FORM}")
     if len(records) > settings.max_inputs:
         fix = f"send at most {settings.max_inputs} at a time"
         raise RequestError(413, f"there are {len(records)} inputs", "inputs", fix)
@@ -110,16 +110,29 @@ def parse_body(body: bytes, command: str, settings: ServeSettings) -> Query:
     return Query(records, _count(content.get(name, min(default, most)), name, most))
 
 
+def _unknown_key(key: str, command: str, known: Sequence[str]) -> RequestError:
+    """Return the problem with a key of a request that the command does not know."""
+    users = [name for name, (candidates, _) in CANDIDATES.items() if candidates == key]
+    close = difflib.get_close_matches(key, known, n=1)
+    if users:
+        return RequestError(400, f"{key} is for {users[0]}, and this model is served as {command}", key, "leave it out")
+    fix = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(known)}"
+    return RequestError(400, "unknown key", key[:40], fix)
+
+
 def _object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body."""
     fix = f"send {_FORM} in UTF-8"
     try:
-        content = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        text = body.decode("utf-8-sig")
+        content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=without_repetition)
     except UnicodeDecodeError as error:
         raise RequestError(400, "the body is not UTF-8", f"byte {error.start}", fix) from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise RequestError(400, f"the body is not valid JSON: {error.msg}", where, fix) from error
+    except RepeatedKeyError as error:
+        raise RequestError(400, str(error), "body", "send each key once") from error
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, brackets thousands deep, or NaN.
         raise RequestError(400, "the body is not valid JSON", "body", fix) from error

@@ -26,9 +26,8 @@ def serve(options: argparse.Namespace) -> int:
     """
     settings = settings_of(options)
     setup_logging()
-    if options.serve_as is not None:
-        # Before the port is taken: clients would wait for what never comes.
-        check_use(ModelSource.of(vars(options)), options.serve_as)
+    # Before the port is taken: clients would wait for what never comes.
+    check_use(ModelSource.of(vars(options)), options.serve_as, PredictSettings.of(vars(options)))
     from src.serve.server import PredictionServer
 
     PredictionServer(partial(load_served, options, settings), settings).run()

@@ -83,6 +83,19 @@ def test_a_description_of_other_sizes_than_the_graph(model: Callable[..., Path],
         network(*(Tensor(np.ones((rows, LENGTH - 2), np.int32)) for _ in specs))
 
 
+def test_a_description_of_other_outputs_than_the_graph(model: Callable[..., Path]) -> None:
+    path = model("MINDIR")
+    description = read_description(path)
+    specs = tuple(replace(spec, shape=(*spec.shape, 1)) for spec in description.outputs)
+    _, network = open_exported(path)
+    network._description = replace(description, outputs=specs)
+    rows, length = description.rows, description.length
+    assert rows is not None
+    assert length is not None
+    with pytest.raises(CheckpointError, match="the model gives other outputs: it does not fit"):
+        network(*(Tensor(np.ones((rows, length), np.int32)) for _ in description.inputs))
+
+
 def test_batches_of_another_shape_are_refused(exported: Exported) -> None:
     path = exported("classification")
     _, network = open_exported(path)

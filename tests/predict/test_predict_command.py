@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from src.common.errors import AlbertError, DataError
+from src.common.errors import AlbertError, CheckpointError, ConfigError, DataError
+from src.predict.loading import ModelSource, load_predictor
 from src.predict.options import check_options, make_parser
 from src.predict.shown import shown, shown_answers
 
@@ -26,9 +27,24 @@ def test_input_may_be_a_named_pipe(tmp_path: Path) -> None:
 
 
 def test_input_must_be_there_and_no_folder(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "absent.txt"):
-        with pytest.raises(DataError, match="no such file"):
+    for path, what in ((tmp_path, "this is a folder"), (tmp_path / "absent.txt", "no such file")):
+        with pytest.raises(DataError, match=what):
             check_input(path)
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "message"),
+    [("classify", [], "classify gives no vectors"), ("encode", ["--json"], "--json writes no arrays")],
+)
+def test_an_array_holds_vectors_alone(command: str, more: list[str], message: str) -> None:
+    argv = [command, "--run_dir", "run", "--output", "a.NPY", "text", *more]
+    with pytest.raises(ConfigError, match=message):
+        check_options(make_parser().parse(argv))
+
+
+def test_a_checkpoint_that_is_absent_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such checkpoint"):
+        load_predictor(ModelSource(run_dir=tmp_path, checkpoint=tmp_path / "absent.ckpt"))
 
 
 def test_an_answer_is_one_line_whatever_the_text_holds() -> None:
@@ -62,7 +78,7 @@ BAD_QUESTIONS: dict[str, tuple[list[object], str]] = {
     "no passage": (["b"], r"--context: there is no passage to the questions -> .*--context_file.*--input"),
     "two passages": (["--context", "a", "--context_file", "b", "c"], "--context_file: not allowed with"),
     "no file of the passage": (["--context_file", "none.txt", "b"], "none.txt: no such file"),
-    "folder as passage": (["--context_file", "/", "b"], "/: no such file"),
+    "folder as passage": (["--context_file", "/", "b"], "/: this is a folder"),
     "questions and input": (["--context", "a", "--input", "b", "c"], "--input: questions and --input exclude"),
     "top_n": (["--context", "a", "--top_n", 0, "b"], "--top_n: must be at least 1, not 0"),
     "longest answer": (["--context", "a", "--max_answer_length", -1, "b"], "--max_answer_length: must be at least 1"),

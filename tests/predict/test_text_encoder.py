@@ -67,6 +67,6 @@ def test_records_notes_and_refusals(model: LoadedModel) -> None:
     assert list(encoder.predict([], 1)) == []
     assert encoder.notes() == []
     list(encoder.predict([GivenText("good " * 40, "")], 1))
-    assert encoder.notes() == ["1 texts were cut to 8 tokens"]
+    assert encoder.notes() == ["1 text was cut to 8 tokens"]
     with pytest.raises(ConfigError, match="'max' is no pooling"):
         TextEncoder(model, "max")

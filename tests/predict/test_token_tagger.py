@@ -125,4 +125,4 @@ def test_cut_words_are_told(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tagger = TokenTagger(model_of(tokenizer, tmp_path))
     assert list(tagger.predict([], 1)) == []
     list(tagger.predict([GivenWords(("-" * 20,), "here")], 1))
-    assert tagger.notes() == ["1 words have more tokens than the network sees, and were cut"]
+    assert tagger.notes() == ["1 word has more tokens than the network sees, and was cut"]

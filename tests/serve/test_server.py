@@ -151,6 +151,9 @@ def test_what_waits_is_answered_at_the_end(start: Start) -> None:
 
 def test_a_model_for_something_else_is_refused_before_the_port_is_taken() -> None:
     run = ROOT / "tests" / "fixtures" / "mindir_v1" / "classifier" / "run"
+    outcome = call("predict", ["serve", "--run_dir", run, "--null_threshold", 0, "--port", 0])
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "--null_threshold: it is for questions, and this model is served as classify" in outcome.err
     outcome = call("predict", ["serve", "--run_dir", run, "--as", "ner", "--port", 0])
     assert (outcome.status, outcome.out) == (2, "")
     assert "it has no tags of words" in outcome.err

@@ -9,6 +9,8 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 TENSORFLOW_VENV ?= .venv-tf
 TENSORFLOW := $(TENSORFLOW_VENV)/.tensorflow-installed
+PEERS_VENV ?= .venv-peers
+PEERS := $(PEERS_VENV)/.peers-installed
 QUICKSTART := quickstart
 TEST_WORKERS ?= 2
 # In the order of the folders: the long files come first, and short ones fill up the end.
@@ -17,7 +19,7 @@ START_S := $(shell date +%s)
 SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run ascend310_infer/build.sh
 YAML_FILES := $(wildcard *.yaml configs) .yamllint
 
-export VENV TENSORFLOW_VENV
+export VENV TENSORFLOW_VENV PEERS_VENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -28,6 +30,9 @@ endif
 ifneq ($(shell $(TENSORFLOW_VENV)/bin/python -c 'print(1)' 2>/dev/null)$(wildcard $(TENSORFLOW_VENV)/.installing),1)
 STALE_TENSORFLOW := FORCE
 endif
+ifneq ($(shell $(PEERS_VENV)/bin/python -c 'print(1)' 2>/dev/null)$(wildcard $(PEERS_VENV)/.installing),1)
+STALE_PEERS := FORCE
+endif
 
 $(RUNTIME): requirements.txt constraints.txt $(STALE)
 	@bash scripts/make_environment.sh runtime
@@ -37,6 +42,9 @@ $(DEV): requirements-dev.txt requirements.txt constraints.txt $(STALE)
 
 $(TENSORFLOW): requirements-tensorflow.txt $(STALE_TENSORFLOW)
 	@bash scripts/make_environment.sh tensorflow
+
+$(PEERS): requirements-peers.txt $(STALE_PEERS)
+	@bash scripts/make_environment.sh peers
 
 .PHONY: FORCE
 FORCE:
@@ -110,6 +118,10 @@ format: $(DEV) ## format the Python files and mend what ruff can mend
 .PHONY: export-check
 export-check: $(RUNTIME) ## export the network of make quickstart in every form and answer its dev set with each
 	$(PY) -m benchmarks.exported --run_dir $(QUICKSTART)/run
+
+.PHONY: bench
+bench: $(RUNTIME) $(PEERS) ## measure speed and memory beside Hugging Face on PyTorch, in an environment of its own (1 GB)
+	$(PY) -m benchmarks.contest --peer_python $(abspath $(PEERS_VENV))/bin/python $(BENCH_ARGS)
 
 .PHONY: parity
 parity: $(DEV) ## print the largest differences to the reference implementations

@@ -50,9 +50,9 @@ def status_mb(key: str, process: int | str = "self") -> float:
     return int(values[0]) / 1024
 
 
-def reset_peak() -> None:
-    """Let ``VmHWM`` of this process begin anew; raise ``DeviceError`` where the system refuses."""
-    path = Path("/proc/self/clear_refs")
+def reset_peak(process: int | str = "self") -> None:
+    """Let ``VmHWM`` of a process begin anew; raise ``DeviceError`` where the system refuses."""
+    path = Path(f"/proc/{process}/clear_refs")
     try:
         path.write_text(_RESET_PEAK, encoding="ascii")
     except OSError as error:

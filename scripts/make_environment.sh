@@ -10,13 +10,15 @@ venv="${VENV:-$root/.venv}"
 
 usage() {
     cat <<'TEXT'
-usage: bash scripts/make_environment.sh runtime|dev|tensorflow
+usage: bash scripts/make_environment.sh runtime|dev|tensorflow|peers
   runtime     what the commands need (requirements.txt)
   dev         that and the tools for tests and checks (requirements-dev.txt)
   tensorflow  another environment, with a real TensorFlow to compare with (requirements-tensorflow.txt)
+  peers       another environment, with whom make bench measures against (requirements-peers.txt)
 environment: PYTHON           the Python to make it from (3.10, 3.11 or 3.12; else the first that fits is taken)
              VENV             where the environment is (else .venv of the project)
              TENSORFLOW_VENV  where the one with TensorFlow is (else .venv-tf of the project)
+             PEERS_VENV       where the one of the peers is (else .venv-peers of the project)
 TEXT
 }
 
@@ -83,6 +85,11 @@ main() {
             file=requirements-tensorflow.txt
             options=(--no-deps)
             stamps=(.tensorflow-installed)
+            ;;
+        peers)
+            venv="${PEERS_VENV:-$root/.venv-peers}"
+            file=requirements-peers.txt
+            stamps=(.peers-installed)
             ;;
         *)
             usage >&2

@@ -95,6 +95,16 @@ def test_dev_adds_to_an_environment_that_is_there(make: Make, programs: Path, tm
     assert installed(tmp_path) == ["requirements.txt", "requirements-dev.txt"]
 
 
+def test_peers_are_installed_elsewhere(make: Make, programs: Path, tmp_path: Path) -> None:
+    add_python(programs, "python3", "3.12.1")
+    peers = tmp_path / "peers"
+    result = make("peers", PEERS_VENV=str(peers))
+    assert result.returncode == 0, result.stderr
+    assert installed(tmp_path) == ["requirements-peers.txt"]
+    assert (peers / ".peers-installed").exists()
+    assert not (tmp_path / "venv").exists()
+
+
 def test_tensorflow_is_installed_elsewhere_as_it_is_listed(make: Make, programs: Path, tmp_path: Path) -> None:
     add_python(programs, "python3", "3.12.1")
     other = tmp_path / "other"
@@ -177,4 +187,4 @@ def test_folder_that_is_no_environment_is_left_alone(make: Make, programs: Path,
 def test_wrong_call(make: Make, arguments: tuple[str, ...]) -> None:
     result = make(*arguments)
     assert result.returncode == 2
-    assert result.stderr.startswith("usage: bash scripts/make_environment.sh runtime|dev|tensorflow")
+    assert result.stderr.startswith("usage: bash scripts/make_environment.sh runtime|dev|tensorflow|peers")

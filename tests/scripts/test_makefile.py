@@ -14,6 +14,7 @@ TARGETS = (
     "test",
     "test-fast",
     "test-tensorflow",
+    "bench",
     "check",
     "format",
     "export-check",
@@ -82,6 +83,17 @@ def test_tensorflow_gets_an_environment_of_its_own(tmp_path: Path) -> None:
     start = f"TENSORFLOW_PYTHON={tmp_path}/other/bin/python {tmp_path}/venv/bin/python -m pytest tests/tensorflow"
     assert commands[-1].startswith(start)
     assert "environment.sh tensorflow" not in make("--dry-run", "test", *places).stdout
+
+
+def test_peers_get_an_environment_of_their_own(tmp_path: Path) -> None:
+    places = (f"VENV={tmp_path}/venv", f"PEERS_VENV={tmp_path}/peers", "BENCH_ARGS=--only forward")
+    commands = make("--dry-run", "bench", *places).stdout.splitlines()
+    assert [line for line in commands if "make_environment" in line] == [
+        "bash scripts/make_environment.sh runtime",
+        "bash scripts/make_environment.sh peers",
+    ]
+    peer = f"--peer_python {tmp_path}/peers/bin/python --only forward"
+    assert commands[-1] == f"{tmp_path}/venv/bin/python -m benchmarks.contest {peer}"
 
 
 def test_a_finished_environment_is_taken_as_it_is(tmp_path: Path) -> None:

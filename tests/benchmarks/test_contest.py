@@ -1,0 +1,114 @@
+"""Both sides of a contest: the protocol with sides that compute nothing, and the real ones on one layer."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.contest import __main__ as command
+from benchmarks.contest import runner
+from benchmarks.contest.cases import CASES, FINETUNE, FORWARD, PRETRAIN, StepCase, batch_of
+from benchmarks.contest.runner import Outcome, cold_start, contest, memory
+from src.common.errors import ConfigError, DeviceError
+
+SLEEPS = StepCase(FINETUNE, "base", 3, 8, 0.0, target=1.0)
+
+
+@pytest.fixture(autouse=True)
+def fake_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_OURS", "_PEER"):
+        monkeypatch.setattr(runner, name, "tests.benchmarks.fake_side")
+
+
+def test_both_sides_work_in_turn() -> None:
+    outcome = contest(SLEEPS, sys.executable, sys.executable, rounds=2, steps=3)
+    assert len(outcome.ours) == len(outcome.peer) == 6
+    assert min(*outcome.ours, *outcome.peer) >= 0.003
+    assert outcome.versions == {"nothing": "1.0"}
+
+
+def test_cold_start_holds_the_start_of_the_process() -> None:
+    outcome = cold_start(SLEEPS, sys.executable, sys.executable, rounds=1)
+    assert outcome.ours[0] > 0.003
+
+
+def test_memory_is_that_of_the_processes() -> None:
+    outcome = memory(SLEEPS, sys.executable, sys.executable, steps=1)
+    assert 5 < outcome.ours[0] < 500
+
+
+def test_a_side_that_fails_is_told_with_what_it_said() -> None:
+    broken = StepCase(FINETUNE, "broken", 1, 8, 0.0)
+    with pytest.raises(DeviceError, match=r"fake_side ended with status 1: (?s:.*)no such network"):
+        contest(broken, sys.executable, sys.executable, rounds=1, steps=1)
+
+
+def test_an_outcome_is_a_row() -> None:
+    outcome = Outcome(SLEEPS, (1.0, 2.0, 3.0), (4.0, 2.0, 2.5), {})
+    expected = [
+        "finetune base 3 x 8 dropout 0",
+        "2.000 (1.000 - 3.000)",
+        "2.500 (2.000 - 4.000)",
+        "0.80",
+        "1.00",
+        "yes",
+    ]
+    assert outcome.cells() == expected
+    assert Outcome(SLEEPS, (3.0,), (2.0,), {}).cells()[-1] == "no"
+
+
+def test_both_sides_get_the_same_batch() -> None:
+    case = CASES["pretrain"][0]
+    first, second = batch_of(case), batch_of(case)
+    assert first.ids.shape == (8, 128)
+    assert first.positions.shape == first.predictions.shape == (8, 20)
+    assert (np.diff(first.positions) > 0).all()
+    for one, other in zip(vars(first).values(), vars(second).values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--only", "train,speed"], "no benchmark 'speed'"),
+        (["--rounds", "0"], "--rounds: must be at least 1"),
+        (["--peer_python", "nowhere/python"], "nowhere/python: the peer's environment is not there -> run make bench"),
+    ],
+)
+def test_bad_options(argv: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        command.parse(argv)
+
+
+def test_the_command_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(command.CASES, "train", (SLEEPS,))
+    argv = ["--only", "train", "--rounds", "1", "--steps", "1", "--peer_python", sys.executable]
+    assert command.main(argv) == 0
+    printed = capsys.readouterr().out
+    assert "| finetune base 3 x 8 dropout 0 | 0.00" in printed
+    assert "versions   nothing 1.0" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [FINETUNE, FORWARD, PRETRAIN])
+def test_the_real_sides_compute_what_they_say(kind: str) -> None:
+    from benchmarks.contest import ours, peer
+
+    case = StepCase(kind, "base", 2, 32, 0.0, layers=1)
+    values = [side.prepare(case)() for side in (ours, peer)]
+    assert all(map(math.isfinite, values))
+    if kind != FORWARD:
+        # Random weights know nothing: the loss is that of guessing, whichever side computes it.
+        guess = math.log(2) + (math.log(30000) if kind == PRETRAIN else 0)
+        assert values == pytest.approx([guess, guess], abs=0.6)
+
+
+def test_the_peer_is_pinned() -> None:
+    lines = (Path(__file__).resolve().parents[2] / "requirements-peers.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [pin.partition("==")[0] for pin in pins] == ["torch", "transformers", "numpy"]
+    assert all("==" in pin for pin in pins)

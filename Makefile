@@ -16,7 +16,7 @@ TEST_WORKERS ?= 2
 # In the order of the folders: the long files come first, and short ones fill up the end.
 PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 START_S := $(shell date +%s)
-SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run ascend310_infer/build.sh
+SHELL_SCRIPTS := $(wildcard scripts/*.sh scripts/docker/*.sh) .ci/run ascend310_infer/build.sh
 YAML_FILES := $(wildcard *.yaml configs) .yamllint
 
 export VENV TENSORFLOW_VENV PEERS_VENV

@@ -1,9 +1,18 @@
 """Write the rows of an evaluation as raw files for ``ascend310_infer``: ``python preprocess.py --help``."""
 
 import sys
+from collections.abc import Sequence
 
 from src.common.cli import run_command
-from src.offline.preprocess_command import main
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    # Imported here, where Ctrl-C ends in a word and not in a traceback.
+    from src.offline.preprocess_command import main as command
+
+    return command(argv)
+
 
 if __name__ == "__main__":
     sys.exit(run_command(main))

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Sequence
 
 from src.common.cli import run_command
-from src.config.load import load_config
 
 
 def main(argv: Sequence[str]) -> int:
     """Score and return the exit status."""
-    loaded = load_config("pretrain", argv)
-    # Imported after the configuration is known to be right: MindSpore takes seconds to load.
-    from src.tasks.pretrain_command import run_evaluation
+    # Imported here, where Ctrl-C ends in a word and not in a traceback.
+    from src.cloud.job import storage_job
+    from src.config.load import load_config
 
-    return run_evaluation(loaded)
+    with storage_job(load_config("pretrain", argv)) as loaded:
+        # Imported after the configuration is known to be right: MindSpore takes seconds to load.
+        from src.tasks.pretrain_command import run_evaluation
+
+        return run_evaluation(loaded)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,21 @@ import sys
 from collections.abc import Sequence
 
 from src.common.cli import run_command
-from src.config.load import load_config
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the task and return the exit status."""
-    loaded = load_config("squad", argv)
-    # Imported after the configuration is known to be right: MindSpore takes seconds to load.
-    from src.tasks.driver import run_task
-    from src.tasks.squad import SquadTask
+    # Imported here, where Ctrl-C ends in a word and not in a traceback.
+    from src.cloud.job import storage_job
+    from src.config.load import load_config
 
-    return run_task(lambda group: SquadTask(loaded, group), loaded)
+    configured = load_config("squad", argv)
+    with storage_job(configured, trains=configured.values.do_train) as loaded:
+        # Imported after the configuration is known to be right: MindSpore takes seconds to load.
+        from src.tasks.driver import run_task
+        from src.tasks.squad import SquadTask
+
+        return run_task(lambda group: SquadTask(loaded, group), loaded)
 
 
 if __name__ == "__main__":

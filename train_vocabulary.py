@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 
 from src.common.cli import run_command
-from src.data.vocabulary import train_vocabulary
-from src.data.vocabulary_options import parse_options
 
 
 def main(argv: Sequence[str]) -> int:
     """Train the vocabulary that the arguments describe and print a summary."""
+    # Imported here, where Ctrl-C ends in a word and not in a traceback.
+    from src.data.vocabulary import train_vocabulary
+    from src.data.vocabulary_options import parse_options
+
     options = parse_options(argv)
     vocabulary = train_vocabulary(options.inputs, options.output_prefix, options.settings, overwrite=options.overwrite)
     print(vocabulary.summary())

@@ -210,7 +210,8 @@ The options of $entry: python $entry --help
 TEXT
 }
 
-# Turn POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR], or DATA_DIR alone, into the options DATA_OPTIONS.
+# Turn POSITIONALS = EPOCH_SIZE DATA_DIR [SCHEMA_DIR], or DATA_DIR alone, into the options DATA_OPTIONS. What is not
+# there is an error here and now, not in a log that nobody has opened yet.
 set_data_options() {
     DATA_OPTIONS=()
     if ((${#POSITIONALS[@]} > 1)); then
@@ -218,8 +219,16 @@ set_data_options() {
         DATA_OPTIONS+=(--epoch_size "${POSITIONALS[0]}")
         POSITIONALS=("${POSITIONALS[@]:1}")
     fi
+    if [[ "${POSITIONALS[0]}" != *://* && ! -d "${POSITIONALS[0]}" ]]; then
+        error "${POSITIONALS[0]}: no such folder -> give the folder of the record files as DATA_DIR"
+        exit 2
+    fi
     DATA_OPTIONS+=(--data_dir "${POSITIONALS[0]}")
     if ((${#POSITIONALS[@]} > 1)); then
+        if [[ "${POSITIONALS[1]}" != *://* && ! -e "${POSITIONALS[1]}" ]]; then
+            error "${POSITIONALS[1]}: no such file -> give a schema.json as SCHEMA_DIR, or leave it out"
+            exit 2
+        fi
         DATA_OPTIONS+=(--schema_dir "${POSITIONALS[1]}")
     fi
 }

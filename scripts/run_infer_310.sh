@@ -45,10 +45,9 @@ is_yes_or_no() {
     [[ "$1" == [yYnN] ]]
 }
 
-# Leave with an error and the usage.
+# Leave with an error.
 # $*: the error
 refuse() {
-    usage >&2
     error "$*"
     exit 2
 }
@@ -65,7 +64,8 @@ name_words() {
         rest=("${POSITIONALS[@]:6}")
         check_format "${POSITIONALS[3]}"
     else
-        refuse "NEED_PREPROCESS (y or n) is neither the third word nor the fifth -> give the words as shown above"
+        refuse "NEED_PREPROCESS (y or n) is neither the third word, '${POSITIONALS[2]}', nor the fifth," \
+            "'${POSITIONALS[4]-}' -> see --help for the order of the words"
     fi
     need="${need,}"
 }
@@ -91,7 +91,7 @@ name_rest() {
     json="" vocabulary="" model=""
     if [[ "${task,,}" == squad* ]]; then
         ((${#rest[@]} < 2 || ${#rest[@]} == 3)) || refuse "behind squadv1 stand EVAL_JSON_PATH, or it with both" \
-            "VOCAB_FILE_PATH and SPM_MODEL_FILE, and DEVICE_ID (a number) -> give the words as shown above"
+            "VOCAB_FILE_PATH and SPM_MODEL_FILE, and DEVICE_ID (a number) -> see --help for the order of the words"
         json="${rest[0]:-}" vocabulary="${rest[1]:-}" model="${rest[2]:-}"
         if [[ -z "$json" && "$data" == *.json?(.gz) ]]; then
             json="$data" data=""
@@ -129,6 +129,23 @@ part_options() {
     if [[ -n "${ALBERT_310_DEVICE:-}" && " ${for_application[*]-} " != *" --device "* ]]; then
         for_application+=(--device "$ALBERT_310_DEVICE")
     fi
+    find_device
+}
+
+# Set "device" to the device of the application in lower case; leave with an error where there is no such device.
+find_device() {
+    local place
+    device=ascend
+    for place in ${for_application[@]+"${!for_application[@]}"}; do
+        if [[ "${for_application[place]}" == --device ]]; then
+            device="${for_application[place + 1]:-}"
+        fi
+    done
+    device="${device,,}"
+    case "$device" in
+        ascend | ascend310 | ascend310p | cpu) ;;
+        *) refuse "--device: '$device' is not a device -> give Ascend or CPU" ;;
+    esac
 }
 
 # Add an option whose value is not empty to ARGUMENTS.
@@ -153,6 +170,12 @@ stage() {
     fi
 }
 
+# Whether a source of the application is newer than the application.
+is_outdated() {
+    local sources="$root/ascend310_infer"
+    [[ -n "$(find "$sources/src" "$sources/inc" -newer "$application" -print -quit 2>/dev/null)" ]]
+}
+
 # Build the application unless it is there.
 build_application() {
     application="${ALBERT_310_APP:-$root/ascend310_infer/out/ascend310_infer}"
@@ -161,8 +184,16 @@ build_application() {
             error "ALBERT_310_APP: $application is no program -> correct it, or leave it empty"
             exit 2
         fi
-    elif [[ ! -x "$application" ]]; then
+    elif [[ ! -x "$application" ]] || is_outdated; then
         stage build "$root/ascend310_infer/build.log" bash "$root/ascend310_infer/build.sh"
+    fi
+}
+
+# Leave where MindSpore Lite cannot run the model on the CPU, before hours are spent on files for it. On an Ascend the
+# answer would take as long as the inference's own start.
+check_model() {
+    if [[ "$device" == cpu ]]; then
+        stage "check of the model" infer.log "$application" --mindir_path "$mindir" --device CPU --check_model true
     fi
 }
 
@@ -245,6 +276,7 @@ if [[ -e acc.log ]]; then
     mv -f -- acc.log acc.log.previous
 fi
 build_application
+check_model
 preprocess
 infer
 postprocess

@@ -19,6 +19,7 @@ LAUNCHER = "python launch.py"
 # MindSpore's and MPI's, whose own options are not ours.
 LAUNCHERS = ("msrun", "mpirun")
 PRETRAIN_SCRIPT = re.compile(r"bash scripts/run_\w+_pretrain\w*\.sh ")
+ALBERT_V2_SCRIPT = re.compile(r"bash scripts/train_albert_v2_\w+_1p\.sh ")
 PRETRAINING_DATA = ("python create_pretraining_data.py", "bash scripts/create_pretraining_data.sh")
 _READ = re.split(
     r"\s+",
@@ -102,7 +103,9 @@ def inputs(command: str) -> list[str]:
     names = list(_READ)
     read_there: list[str] = []
     if is_classifier(command):
-        names.append("--meta_data_file_path")
+        names += ["--meta_data_file_path", "--albert_data_dir"]
+    if ALBERT_V2_SCRIPT.match(command):
+        read_there = [word.partition("=")[2] for word in words if word.startswith("--data_path=")]
     if is_pretraining(command):
         names += ["--eval_ckpt", "--rank_table_file"]
     if words[1:2] == ["predict.py"]:

@@ -25,6 +25,7 @@ from src.data.vocabulary_options import parse_options as parse_vocabulary
 from src.evaluate.squad_score import parse_options as parse_squad_score
 from src.offline import postprocess_options, preprocess_options
 from src.predict.options import make_parser as predict_parser
+from src.runtime.doctor.command import make_parser as doctor_parser
 from src.runtime.launch.options import parse_options as parse_launch
 from src.serve.options import add_serve
 from src.weights import read_weight_command, save_weight_command
@@ -51,9 +52,9 @@ from tests.readme_commands import (
 )
 from tests.weights import sizes
 
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [README, ROOT / "README_CN.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Commands of the shell and of the environment whose options are not ours.
-SHELL_TOOLS = {"source", "cat", "printf", "tensorboard", "curl", "openssl"}
+SHELL_TOOLS = {"source", "cat", "docker", "mkdir", "printf", "tensorboard", "curl", "openssl"}
 # Options of the scripts of pre-training that are theirs and not run_pretrain.py's.
 SCRIPT_FLAGS = {"--foreground", "--dry_run", "--mpirun"}
 OLD_FILES = re.split(
@@ -146,6 +147,14 @@ def parse_export(arguments: list[str]) -> None:
     load_export_config(given)
 
 
+def parse_albert_v2(arguments: list[str]) -> None:
+    """Parse what a launcher of the V2 recipes passes on."""
+    own = ("--data_path=", "--size=")
+    size = next((word.partition("=")[2] for word in arguments if word.startswith("--size=")), "base")
+    passed = [word for word in arguments if not word.startswith(own)]
+    load_config("classifier", ["--overlay", str(ROOT / "configs" / f"mnli_v2_{size}.yaml"), *passed])
+
+
 def check_infer_310(arguments: list[str]) -> None:
     words = list(itertools.takewhile(lambda word: not word.startswith("--"), arguments))
     assert 4 <= len(words) <= 8
@@ -165,11 +174,15 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     "python preprocess.py": preprocess_options.parse_options,
     "python postprocess.py": postprocess_options.parse_options,
     "bash scripts/run_infer_310.sh": check_infer_310,
+    **dict.fromkeys(
+        (f"bash scripts/train_albert_v2_{name}_1p.sh" for name in ("full", "performance")), parse_albert_v2
+    ),
     "python train_vocabulary.py": parse_vocabulary,
     "python convert_tf_ckpt/convert.py": parse_weights,
     "python convert_tf_ckpt/read_weight_tf.py": lambda arguments: read_weight_command.make_parser().parse(arguments),
     "python convert_tf_ckpt/save_weight_ms.py": lambda arguments: save_weight_command.make_parser().parse(arguments),
     "python -m src.data.film_reviews": check_film_reviews,
+    "python -m src.runtime.doctor": lambda arguments: doctor_parser().parse(arguments),
     "python -m benchmarks.exported": exported.parse,
     "python -m benchmarks.fault_run": fault_run.parse,
     "python -m benchmarks.pretraining_data": pretraining_data.parse,
@@ -246,6 +259,7 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python create_pretraining_data.py --no_such_key 1",
         "python -m src.data.film_reviews --no_such_key 1",
         "python -m benchmarks.fault_run --no_such_key 1",
+        "python -m src.runtime.doctor --no_such_key 1",
         "python -m benchmarks.pretraining_data --no_such_key 1",
         "python -m benchmarks.recompute_memory --no_such_key 1",
         "make no-such-target",

@@ -45,6 +45,10 @@ def test_no_package_is_pinned_twice() -> None:
     assert sorted(names) == sorted(set(names))
 
 
+def test_the_platform_installs_all_but_mindspore() -> None:
+    assert lines("pip-requirements.txt") == [line for line in lines("requirements.txt") if "mindspore" not in line]
+
+
 def test_tensorflow_stays_out_of_the_projects_own_environment() -> None:
     assert "tensorflow-cpu" in pins(TENSORFLOW)
     # The list is installed without what its packages ask for, so that the build for GPUs does not come along.

@@ -26,6 +26,8 @@ struct Options {
   int warmup = 1;
   // Values from 0 to limit - 1 are allowed in the input at the same place; 0 stands for no limit.
   std::vector<int64_t> input_limits;
+  // Only find out whether the model can be built; nothing else is read or written.
+  bool check_model = false;
 };
 
 // Returns the options of a command line without the program's name; takes "--name=value" and "--name value".

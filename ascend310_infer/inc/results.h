@@ -12,6 +12,12 @@
 
 namespace albert {
 
+// Returns those of the folders, and of the folders above them, that are not there yet; the deepest come first.
+std::vector<std::filesystem::path> MissingFolders(const std::vector<std::string>& folders);
+
+// Removes folders that are empty.
+void RemoveEmpty(const std::vector<std::filesystem::path>& folders);
+
 // Makes a folder and those above it where they are missing; throws a user error when files cannot be written there.
 void MakeOutputFolder(const std::string& path, const std::string& option);
 

@@ -140,6 +140,12 @@ class BatchLoop {
 }  // namespace
 
 void RunInference(const Options& options) {
+  if (options.check_model) {
+    const size_t inputs = InferenceModel(options).inputs().size();
+    std::cout << "the model can be built for " << DeviceName(options.device) << " and takes " << inputs
+              << " inputs: " << options.mindir_path << "\n";
+    return;
+  }
   CheckOutputIsNoInput(options);
   // Before the model, which takes minutes to build on some devices.
   Batches batches = PairedBatches(options.input_paths);

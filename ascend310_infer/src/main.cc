@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
@@ -49,8 +50,17 @@ int Main(const std::vector<std::string>& arguments) {
     RunInference(options);
     return 0;
   };
-  return RunSupervised([&inference] { return WithClearErrors(inference); },
-                       [&options](pid_t process) { RemoveUnfinished(options.output_dir, process); });
+  // What a run that fails has made, it takes away again, also where it crashed.
+  const std::vector<std::filesystem::path> made = MissingFolders({options.output_dir, options.time_dir});
+  const auto clean_up = [&options, &made](pid_t process) {
+    RemoveUnfinished(options.output_dir, process);
+    RemoveEmpty(made);
+  };
+  const int status = RunSupervised([&inference] { return WithClearErrors(inference); }, clean_up);
+  if (status != 0) {
+    RemoveEmpty(made);
+  }
+  return status;
 }
 
 }  // namespace

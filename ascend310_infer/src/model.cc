@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "error.h"
+#include "mindir.h"
 
 namespace albert {
 namespace {
@@ -28,6 +29,31 @@ void CheckModelFile(const std::string& path) {
   if (std::filesystem::file_size(path, error) == 0 || error) {
     throw UserError("the model file is empty", path, "export the model again");
   }
+  if (ReadMindirInfo(path).encrypted) {
+    throw UserError("the model is encrypted", path, "export it without a key: MindSpore Lite gets none here");
+  }
+}
+
+// Returns why MindSpore Lite may have refused a model that is no damaged one: it is newer than Lite.
+AppError CannotBuild(const std::string& path, Device device, const mindspore::Status& status) {
+  const MindirInfo info = ReadMindirInfo(path);
+  const std::string what = "MindSpore Lite cannot build the model for " + DeviceName(device) + ": ";
+  const std::string wrote = "this model was written by MindSpore " + (info.mindspore.empty() ? "?" : info.mindspore) +
+                            " (MindIR version " + std::to_string(info.version) + ")";
+  const bool newer = info.version > kOldMindirVersion;
+  if (device == Device::kCpu && newer) {
+    return RuntimeError(what + wrote + "; MindSpore Lite 2.0.0 on the CPU reads version " +
+                            std::to_string(kOldMindirVersion),
+                        path,
+                        "try the road with the models of tests/fixtures/mindir_v1, or run this one on an Ascend: "
+                        "docs/ascend310.md");
+  }
+  if (newer) {
+    return RuntimeError(what + StatusText(status) + "; " + wrote, path,
+                        "set GLOG_v=2 to see why; use a MindSpore Lite of that version or newer");
+  }
+  const std::string other = device == Device::kAscend ? "; --device CPU runs without an Ascend" : "";
+  return RuntimeError(what + StatusText(status), path, "set GLOG_v=2 to see why; the file must be whole" + other);
 }
 
 std::shared_ptr<mindspore::Context> MakeContext(const Options& options) {
@@ -57,10 +83,7 @@ InferenceModel::InferenceModel(const Options& options) : path_(options.mindir_pa
   CheckModelFile(path_);
   const mindspore::Status status = model_.Build(path_, mindspore::ModelType::kMindIR, MakeContext(options));
   if (status.IsError()) {
-    const std::string device = options.device == Device::kAscend ? "; --device CPU runs without an Ascend" : "";
-    throw RuntimeError("MindSpore Lite cannot build the model for " + DeviceName(options.device) + ": " +
-                           StatusText(status),
-                       path_, "set GLOG_v=2 to see why; the file must be whole and not encrypted" + device);
+    throw CannotBuild(path_, options.device, status);
   }
   input_tensors_ = model_.GetInputs();
   for (size_t number = 0; number < input_tensors_.size(); ++number) {

@@ -50,6 +50,13 @@ Device ParseDevice(const std::string& name, const std::string& text) {
   throw UserError("'" + text + "' is not a device", name, "give Ascend or CPU");
 }
 
+bool ParseFlag(const std::string& name, const std::string& text) {
+  if (text != "true" && text != "false") {
+    throw UserError("'" + text + "' is neither true nor false", name, kSeeHelp);
+  }
+  return text == "true";
+}
+
 std::string ParsePrecision(const std::string& name, const std::string& text) {
   if (std::find(kPrecisionModes.begin(), kPrecisionModes.end(), text) == kPrecisionModes.end()) {
     std::string known;
@@ -102,6 +109,9 @@ std::map<std::string, Setter> Setters(Options* options) {
   setters["--input_limits"] = [options](const auto& name, const auto& value) {
     options->input_limits = ParseLimits(name, value);
   };
+  setters["--check_model"] = [options](const auto& name, const auto& value) {
+    options->check_model = ParseFlag(name, value);
+  };
   return setters;
 }
 
@@ -135,7 +145,7 @@ void CheckOptions(Options* options) {
     paths.pop_back();
   }
   const auto gap = std::find(paths.begin(), paths.end(), "");
-  if (paths.empty() || gap != paths.end()) {
+  if (!options->check_model && (paths.empty() || gap != paths.end())) {
     const auto number = static_cast<size_t>(gap - paths.begin());
     throw UserError("an input folder is missing", InputOption(number), "name the folder of input " +
                                                                            std::to_string(number));
@@ -186,6 +196,7 @@ in .bin and hold one raw int32 array of the model's input. Options are written -
   --output_dir DIR       where <batch>_<output>.bin and results.json are written (default ./result_files)
   --time_dir DIR         where test_perform_static.txt is written (default ./time_result)
   --warmup N             runs of the first batch that are not counted (default 1)
+  --check_model true     only find out whether the model can be built for the device: no folders are read or written
   --help                 show this text
 
 exit status: 0 done; 2 an option, a path or a file is wrong; 3 MindSpore Lite refused the model, the device or a

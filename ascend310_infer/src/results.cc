@@ -49,6 +49,30 @@ void Rename(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
+std::vector<fs::path> MissingFolders(const std::vector<std::string>& folders) {
+  std::vector<fs::path> missing;
+  for (const std::string& folder : folders) {
+    std::error_code ignored;
+    for (fs::path path = fs::absolute(folder, ignored); path.has_relative_path(); path = path.parent_path()) {
+      if (fs::exists(fs::symlink_status(path, ignored))) {
+        break;
+      }
+      missing.push_back(path);
+    }
+  }
+  return missing;
+}
+
+void RemoveEmpty(const std::vector<fs::path>& folders) {
+  for (const fs::path& folder : folders) {
+    std::error_code ignored;
+    // A folder that holds anything is not removed.
+    if (fs::is_directory(folder, ignored)) {
+      fs::remove(folder, ignored);
+    }
+  }
+}
+
 void MakeOutputFolder(const std::string& path, const std::string& option) {
   std::error_code error;
   fs::create_directories(path, error);

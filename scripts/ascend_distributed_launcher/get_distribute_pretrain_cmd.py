@@ -122,6 +122,8 @@ def write_command(path: Path, command: Sequence[str]) -> None:
 def main(argv: Sequence[str]) -> int:
     """Check the options and the rank table, write the command, and return the exit status."""
     given, further = make_parser().parse_known_args(argv)
+    if not (given.dry_run or "://" in given.data_dir or Path(given.data_dir).is_dir()):
+        raise WrongCallError(f"{given.data_dir}: no such folder -> give the folder of the record files as --data_dir")
     command = launch_command(given, read_options(Path(given.hyper_parameter_config_dir)), further)
     # Both say in one line what is wrong with the options of run_pretrain.py or with the rank table.
     status = subprocess.run([*command, "--print_config"], stdout=subprocess.DEVNULL, check=False).returncode

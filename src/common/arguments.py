@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from src.common.errors import ConfigError
+from src.common.errors import ConfigError, OutputError
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -77,6 +78,28 @@ def read_count(text: str) -> int:
     return int(text)
 
 
+def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers within bounds, both of which it tells."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() and len(text) <= len(str(largest)) else -1
+        if not smallest <= value <= largest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} to {largest}")
+        return value
+
+    return read
+
+
 def add_flag(parser: Any, name: str, default: bool | None, text: str) -> None:
     """Add an option that is true or false."""
     parser.add_argument(name, type=true_or_false, default=default, metavar="true|false", help=text)
+
+
+def require_stdout(fix: str) -> None:
+    """Raise ``OutputError`` where stdout is closed and the answers of a command would go there.
+
+    Args:
+        fix: What to do.
+    """
+    if sys.stdout is None:
+        raise OutputError("stdout is closed, and the answers would go there", fix=fix)

@@ -7,21 +7,24 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from src.common import heartbeat
 from src.common.errors import AlbertError, OutputError
+from src.common.interrupts import EXIT_INTERRUPTED, ended_in_a_word
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 def run_command(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Run ``main`` and turn a user's mistake into one line on stderr and exit status 2.
+
+    Entry scripts import what they need inside ``main``: here Ctrl-C ends an import in a word.
 
     Args:
         main: Takes the arguments after the program's name, returns the exit status.
         argv: Those arguments; ``None`` takes them from ``sys.argv``.
     """
     status = _run_with_clear_errors(main, sys.argv[1:] if argv is None else argv)
+    from src.common import heartbeat
+
     heartbeat.done(status)
     return status
 
@@ -52,7 +55,8 @@ def _run_with_clear_errors(main: Callable[[Sequence[str]], int], argv: Sequence[
 def _run_and_flush(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     """Run ``main`` and flush stdout here, where a reader that has left is expected, and not at the end of Python."""
     try:
-        status = main(argv)
+        with ended_in_a_word():
+            status = main(argv)
     except SystemExit:  # --help and --print_config end this way
         _flush()
         raise

@@ -48,5 +48,9 @@ class DeviceError(AlbertError):
     """The device asked for is not there, or a process of the group failed."""
 
 
+class StorageError(AlbertError):
+    """Object storage cannot be reached, refuses, or does not hold what is asked of it."""
+
+
 class TrainingError(AlbertError):
     """Training cannot go on, for example because the loss is not finite."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import OutputError
+from src.common.interrupts import unfinished_work
 
 _CHUNK_BYTES = 1 << 20
 
@@ -68,26 +69,34 @@ def usual_mode(is_folder: bool = False) -> int:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
+    So are the folders that were made for it.
+
     Raises:
         OutputError: The file cannot be written (no space, no permission, ...), or a device or a pipe has its name.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         # Renaming over /dev/null takes it away from the whole system.
         raise OutputError("this is no regular file", str(path), "name a file")
-    make_directory(path.parent)
+    above = [folder for folder in path.parents if not folder.exists()]
     temporary: Path | None = None
     try:
+        make_directory(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(descriptor)
         temporary = Path(name)
         temporary.chmod(usual_mode())
-        yield temporary
+        with unfinished_work():
+            yield temporary
         replace_durably(temporary, path)
     except OSError as error:
         raise output_error(error, path) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        # Folders that hold something stay: those of a file that was written, too.
+        for empty in above:
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -37,11 +37,9 @@ _FOLDERS = ("checkpoints", "eval", "tensorboard")
 # What a run writes, by folder, as regular expressions of whole names: only these files are removed by ``overwrite``.
 _RUN_FILES: Mapping[str, tuple[str, ...]] = {
     "": (
-        r"config(\.\d+)?\.yaml",
-        r"environment\.\d+\.json",
-        re.escape(LOG_NAME),
-        re.escape(METRICS_NAME),
-        r"(loss|metric)\.png",
+        r"(config(\.\d+)?\.yaml|environment\.\d+\.json)",
+        f"({re.escape(LOG_NAME)}|{re.escape(METRICS_NAME)})",
+        r"((loss|metric)\.png|profile\.(txt|json))",
     ),
     "checkpoints": (r".+-\d+_\d+(-\d+)?(\.state)?\.ckpt", r".+-best\.ckpt", r"manifest\.json"),
     "eval": (r".+\.json",),
@@ -52,6 +50,9 @@ _RUN_FILES: Mapping[str, tuple[str, ...]] = {
     ),
     "predictions/*": (r"(predictions|nbest_predictions|null_odds|metrics|errors)\.json",),
     "assets": (r"task\.json", r".+\.model", r"vocab.*\.txt"),
+    "over_dump/rank_*": (r"step_\d+(-\d+)?\.json", r"step_\d+(-\d+)?_\w+\.npy"),
+    "data_dump/rank_*": (r"config\.json", r"index\.(txt|csv)"),
+    "data_dump/rank_*/update_*": (r".+\.npy",),
 }
 # Left beside any file of a run that is killed in the middle of writing it.
 _TEMPORARY = r"\.{}\.[^.]+\.tmp"
@@ -79,6 +80,13 @@ def _is_empty(path: Path) -> bool:
     except OSError as error:
         raise output_error(error, path) from error
     return all(name == LOCK_NAME or re.fullmatch(_TEMPORARY_MARK, name) for name in names)
+
+
+def run_of_folder(folder: Path) -> Path | None:
+    """Return the run that keeps its files in ``folder``; ``None`` where it is the folder of no run."""
+    own = {name.partition("/")[0] for name in _RUN_FILES if name}
+    inside = (folder.resolve(), *folder.resolve().parents)
+    return next((place.parent for place in inside if place.name in own and is_run_directory(place.parent)), None)
 
 
 def is_run_directory(path: Path) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from src.common.errors import OutputError
 from src.common.files import output_error
+from src.common.interrupts import unfinished_work
 
 LOGGER = logging.getLogger(__name__)
 
@@ -72,10 +73,22 @@ def _read_owner(descriptor: int) -> dict[str, Any] | None:
     return owner if isinstance(owner, dict) and isinstance(owner.get("pid"), int) else None
 
 
-def _is_alive(owner: dict[str, Any]) -> bool:
-    """Tell whether the owner may still run; one of another machine cannot be seen from here and counts as alive."""
+def read_owner(path: Path) -> dict[str, Any] | None:
+    """Return the owner that a lock file names; ``None`` where it cannot be read, is empty or damaged."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _read_owner(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_alive(owner: dict[str, Any]) -> bool | None:
+    """Tell whether the owner may still run; ``None`` for one of another machine, which cannot be seen from here."""
     if owner.get("host") != socket.gethostname():
-        return True
+        return None
     start = process_start(owner["pid"])
     if start is None:
         return False
@@ -91,6 +104,7 @@ class RunLock:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / LOCK_NAME
+        self._unfinished = contextlib.ExitStack()
 
     def acquire(self) -> None:
         """Take the lock, also over from an owner that has ended.
@@ -101,7 +115,7 @@ class RunLock:
         try:
             with _exclusively_open(self._path) as descriptor:
                 owner = _read_owner(descriptor)
-                if owner is not None and _is_alive(owner):
+                if owner is not None and is_alive(owner) is not False:
                     raise self._in_use(owner)
                 if owner is not None:
                     LOGGER.warning("process %d ended without releasing %s: taking over", owner["pid"], self._path)
@@ -109,9 +123,11 @@ class RunLock:
                 os.pwrite(descriptor, json.dumps(_this_process()).encode(), 0)
         except OSError as error:
             raise output_error(error, self._path) from error
+        self._unfinished.enter_context(unfinished_work())
 
     def release(self) -> None:
         """Remove the lock if it is this process's; safe to call twice."""
+        self._unfinished.close()
         with contextlib.suppress(OSError):
             if self._path.exists():
                 with _exclusively_open(self._path) as descriptor:

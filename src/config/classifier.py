@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from src.config.finetune import FinetuneConfig, FinetuneTaskKeys
 from src.config.optimizer_keys import ClassifierOptimizers
 from src.config.sections import Section
-from src.config.value_types import MetricName, OptionalInt, TaskKind, TaskName
+from src.config.task_config import TaskConfig
+from src.config.value_types import MetricName, Mode, OptionalInt, TaskKind, TaskName
+
+# What each mode decides of do_train, do_eval and do_predict.
+_MODES: dict[str, dict[str, bool]] = {
+    "train_and_eval": {"do_train": True, "do_eval": True},
+    "predict": {"do_train": False, "do_eval": False, "do_predict": True},
+    "export_only": {"do_train": False, "do_eval": False, "do_predict": False},
+}
 
 
 class ClassifierTaskKeys(FinetuneTaskKeys):
@@ -17,6 +25,11 @@ class ClassifierTaskKeys(FinetuneTaskKeys):
 
     group: ClassVar[str] = "Task"
 
+    mode: Mode = Field(
+        "",
+        description="in place of do_train, do_eval and do_predict: train and evaluate; predict with the run's best "
+        "checkpoint; export that, as export.py does; empty leaves it to those keys",
+    )
     task_name: TaskName = Field("", description="GLUE task; empty takes the one that the data was converted for")
     task_kind: TaskKind = Field("", description="kind of labels; empty takes the kind of the data")
     assessment_method: MetricName = Field("auto", description="metric that decides; auto takes the task's own")
@@ -28,6 +41,11 @@ class ClassifierDataKeys(Section):
 
     group: ClassVar[str] = "Data"
 
+    albert_data_dir: str = Field(
+        "",
+        description="folder that holds albert_base or albert_large and <TASK>_dataset; fills in the empty paths of "
+        "records, meta data, vocabulary and pre-trained checkpoint",
+    )
     train_data_file_path: str = Field("", description="MindRecord or TFRecord file to train on")
     eval_data_file_path: str = Field("", description="MindRecord or TFRecord file to evaluate on")
     test_data_file_path: str = Field("", description="MindRecord or TFRecord file to predict")
@@ -45,6 +63,8 @@ class ClassifierConfig(FinetuneConfig, ClassifierDataKeys, ClassifierTaskKeys):
     }
     free_keys: ClassVar[tuple[str, ...]] = (*FinetuneConfig.free_keys, "do_predict", "test_data_file_path")
     example_checkpoint: ClassVar[str] = "classifier-best.ckpt"
+    # The run directory keeps the paths and flags that these two stand for.
+    start_keys: ClassVar[tuple[str, ...]] = (*TaskConfig.start_keys, "mode", "albert_data_dir")
 
     description: str = Field("run_classifier", min_length=1, description="name of the run")
     do_eval: bool = Field(False, description="evaluate on eval_data_file_path, after training and during it")
@@ -53,3 +73,19 @@ class ClassifierConfig(FinetuneConfig, ClassifierDataKeys, ClassifierTaskKeys):
         "albert_classifier", min_length=1, description="path of the exported file, without or with its ending"
     )
     optimizer_cfg: ClassifierOptimizers = ClassifierOptimizers()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_mode(cls, content: Any) -> Any:
+        """Let ``mode`` decide the flags; a wrong value of it is reported with the other values."""
+        if not isinstance(content, dict):
+            return content
+        return {**content, **_MODES.get(str(content.get("mode", "")).lower(), {})}
+
+    def brings_data(self) -> bool:
+        """Tell whether keys of data and weights that are empty now are filled in before the task begins."""
+        return bool(self.albert_data_dir) or self.mode == "predict"
+
+    def brings_checkpoint(self) -> bool:
+        """Tell whether ``load_finetune_checkpoint_path`` is filled in before the task begins."""
+        return self.mode == "predict"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -16,11 +16,7 @@ from src.config.value_types import (
     Float,
     Int,
     OptionalInt,
-    Unavailable,
 )
-
-NOT_YET = Unavailable("is not available yet in this version; leave it at its default")
-_MODELARTS = Unavailable("needs ModelArts, which is not available yet in this version; leave it at its default")
 
 
 class RunKeys(Section):
@@ -90,7 +86,9 @@ class FinetuneCheckpointKeys(Section):
 
     group: ClassVar[str] = "Checkpoints"
 
-    load_pretrain_checkpoint_path: str = Field("", description="pre-trained checkpoint that fine-tuning starts from")
+    load_pretrain_checkpoint_path: str = Field(
+        "", description="pre-trained weights to start from: .ckpt, .safetensors, or a checkpoint of TensorFlow or HF"
+    )
     load_finetune_checkpoint_path: str = Field(
         "", description="fine-tuned checkpoint to evaluate or predict with when do_train is false"
     )
@@ -115,7 +113,7 @@ class ExportKeys(Section):
     export_part: ExportPart = Field(
         "model", description="model: the network with its head; encoder: the backbone alone"
     )
-    export_batch_size: Int = Field(1, ge=1, description="rows of every batch of the exported model")
+    export_batch_size: Int = Field(1, ge=1, le=65_536, description="rows of every batch of the exported model")
     export_seq_length: OptionalInt = Field(
         None, ge=3, description="tokens of every row of the exported model; null takes the length of the training"
     )
@@ -128,25 +126,3 @@ class ExportKeys(Section):
         description="file with the key to encrypt with, or env:NAME for an environment variable; empty: no encryption",
     )
     enc_mode: EncryptionMode = Field("AES-GCM", description="how to encrypt")
-
-
-class PlatformKeys(Section):
-    """ModelArts and profiling."""
-
-    group: ClassVar[str] = "ModelArts and profiling"
-
-    enable_modelarts: Annotated[bool, _MODELARTS] = Field(False, description="run on ModelArts")
-    data_url: Annotated[str, _MODELARTS] = Field("", description="ModelArts: where the data set lies")
-    train_url: Annotated[str, _MODELARTS] = Field("", description="ModelArts: where the results go")
-    checkpoint_url: Annotated[str, _MODELARTS] = Field("", description="ModelArts: where the checkpoint lies")
-    data_path: Annotated[
-        str,
-        Unavailable(
-            "needs ModelArts, which is not available yet; data of your own goes to the *_file_path and data_dir keys"
-        ),
-    ] = Field("/cache/data", description="ModelArts: local folder for the data")
-    output_path: Annotated[str, _MODELARTS] = Field("/cache/train", description="ModelArts: local folder for results")
-    load_path: Annotated[str, _MODELARTS] = Field(
-        "/cache/checkpoint_path", description="ModelArts: local folder for the checkpoint"
-    )
-    enable_profiling: Annotated[bool, NOT_YET] = Field(False, description="write a profile of the first steps")

@@ -12,7 +12,7 @@ from src.config.optimizer_keys import ClassifierOptimizers, ScheduleKeys, SquadO
 from src.config.run_plan import RunPlan
 from src.config.sections import Section
 from src.config.task_config import Problem, TaskConfig
-from src.config.value_types import Int, IntList, OptimizerName, TrainSteps, Unavailable
+from src.config.value_types import MOST_BATCH_ROWS, Int, IntList, OptimizerName, TrainSteps, Unavailable
 
 _SCHEMA_FILE = Unavailable("is not needed: the manifest beside a record file names its columns; leave it empty")
 
@@ -33,8 +33,10 @@ class FinetuneBatchKeys(Section):
     group: ClassVar[str] = "Data"
 
     schema_file_path: Annotated[str, _SCHEMA_FILE] = Field("", description="not needed: records carry a manifest")
-    train_batch_size: Int = Field(32, ge=1, description="rows of a training batch on each device")
-    eval_batch_size: Int = Field(32, ge=1, description="rows of an evaluation batch; the last partial one counts")
+    train_batch_size: Int = Field(32, ge=1, le=MOST_BATCH_ROWS, description="rows of a training batch on each device")
+    eval_batch_size: Int = Field(
+        32, ge=1, le=MOST_BATCH_ROWS, description="rows of an evaluation batch; the last partial one counts"
+    )
     train_data_shuffle: bool = Field(True, description="shuffle the training rows anew in every epoch")
     eval_data_shuffle: bool = Field(False, description="shuffle the evaluation rows; the figures do not change")
     bucket_list: IntList = Field(
@@ -50,6 +52,13 @@ class FinetuneTrainingKeys(Section):
     epoch_num: Int = Field(3, ge=1, description="passes over the training data")
     train_steps: TrainSteps = Field(-1, ge=-1, description="updates to train for; -1 counts them from epoch_num")
     eval_steps: Int = Field(0, ge=0, description="updates between evaluations; 0 evaluates once per epoch")
+    enable_data_sink: bool = Field(
+        False,
+        description="let a GPU or an Ascend fetch its batches without the host; no effect on CPU or with bucket_list",
+    )
+    data_sink_steps: Int = Field(
+        1, ge=1, description="updates between two looks of the host with enable_data_sink; no effect without"
+    )
 
 
 class FinetuneConfig(
@@ -85,8 +94,18 @@ class FinetuneConfig(
             blocks.optimizer
         ]
 
+    def brings_data(self) -> bool:
+        """Tell whether keys of data and weights that are empty now are filled in before the task begins."""
+        return False
+
+    def brings_checkpoint(self) -> bool:
+        """Tell whether ``load_finetune_checkpoint_path`` is filled in before the task begins."""
+        return False
+
     def run_plan(self) -> RunPlan:
         """Return what the task's command does."""
+        # The CPU has no queue for batches, and a queue takes batches of one shape.
+        sink = self.enable_data_sink and self.device_target != "CPU" and not self.bucket_list
         return RunPlan(
             train=self.do_train,
             evaluate=self.do_eval,
@@ -105,23 +124,24 @@ class FinetuneConfig(
             scored_weights=self.load_finetune_checkpoint_path,
             checkpoint_folder=self.save_finetune_checkpoint_path,
             checkpoint_folder_key="save_finetune_checkpoint_path",
+            sink_steps=self.data_sink_steps if sink else 0,
         )
 
     def problems(self) -> list[Problem]:
         """Return the problems between keys."""
         problems = super().problems()
         for flag, key in self.data_keys.items():
-            if getattr(self, flag) and not getattr(self, key):
+            if getattr(self, flag) and not getattr(self, key) and not self.brings_data():
                 problems.append(Problem((flag, key), f"{flag} needs {key}", "give the path of the file"))
         start = self.load_pretrain_checkpoint_path
         keys = ("from_scratch", "load_pretrain_checkpoint_path")
         if self.from_scratch and start:
             problems.append(Problem(keys, f"{keys[0]} and {keys[1]} exclude each other", "give one of them"))
-        if self.do_train and not (self.from_scratch or start or self.resume):
+        if self.do_train and not (self.from_scratch or start or self.resume or self.brings_data()):
             what = "do_train needs load_pretrain_checkpoint_path, as random weights are seldom meant"
             problems.append(Problem(("do_train", *keys), what, "give a checkpoint, or set from_scratch to true"))
         answers = self.do_eval or self.do_predict
-        if answers and not (self.do_train or self.load_finetune_checkpoint_path):
+        if answers and not (self.do_train or self.load_finetune_checkpoint_path or self.brings_checkpoint()):
             what = "evaluation and prediction without training need load_finetune_checkpoint_path"
             fix = f"give a fine-tuned checkpoint, for example runs/NAME/checkpoints/{self.example_checkpoint}"
             problems.append(Problem((*self.data_keys, "load_finetune_checkpoint_path"), what, fix))

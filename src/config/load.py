@@ -49,6 +49,7 @@ class LoadedConfig(Generic[Schema]):
         config_path: The yaml file that was read.
         overlays: The overlay files, in order.
         dry_run: Whether to build everything and to change nothing.
+        given: Keys on the command line; of a section its name.
     """
 
     task: str
@@ -57,6 +58,7 @@ class LoadedConfig(Generic[Schema]):
     config_path: Path
     overlays: tuple[Path, ...]
     dry_run: bool
+    given: frozenset[str] = frozenset()
 
     def network(self) -> NetworkConfig:
         """Return the shape of the chosen network."""
@@ -117,8 +119,11 @@ def load_config(task: TaskName, argv: Sequence[str]) -> LoadedConfig[Any]:
         _print_help(schema, merged, options, files, errors)
     notices += _ignored_keys(merged)
     values, network = _checked(schema, merged, options, files, errors)
+    if values.use_mixlist and network.compute_type == "float32":
+        notices.append("use_mixlist has no effect: with compute_type float32 every operator is float32 already")
     resolved = _resolved(values, network)
-    loaded = LoadedConfig(task, resolved, tuple(notices), config_path, tuple(files[1:]), arguments.dry_run)
+    given = frozenset(path[0] for path in arguments.layer)
+    loaded = LoadedConfig(task, resolved, tuple(notices), config_path, tuple(files[1:]), arguments.dry_run, given)
     if arguments.print_config:
         print(loaded.to_yaml(), end="", flush=True)
         raise SystemExit(0)

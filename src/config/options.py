@@ -27,8 +27,9 @@ GROUP_ORDER = (
     "Optimizer",
     "Gradients and loss scale",
     "Device and processes",
+    "Precision and diagnostics",
     "Export",
-    "ModelArts and profiling",
+    "ModelArts",
 )
 
 

@@ -12,9 +12,9 @@ from src.config.optimizer_keys import MomentumKeys, PretrainAdamKeys, PretrainLa
 from src.config.run_plan import RunPlan
 from src.config.sections import Section
 from src.config.task_config import Problem, TaskConfig
-from src.config.value_types import Int, IntList, OptimizerName, OptionalInt, TrainSteps, Unavailable
+from src.config.value_types import MOST_BATCH_ROWS, Int, IntList, OptimizerName, OptionalInt, TrainSteps, Unavailable
 
-_ALWAYS_ONCE = Unavailable("is always true: gradients are reduced once, after the accumulation")
+_ALWAYS_ONCE = Unavailable("is always true: gradients are reduced once, after the accumulation; leave it out")
 _NETWORK_HELP = "keys of this network, read when albert_network chooses it; null takes the preset's value"
 
 
@@ -43,13 +43,16 @@ class PretrainDataKeys(Section):
     schema_dir: str = Field("", description="schema.json of the files; empty infers the columns")
     do_shuffle: bool = Field(True, description="shuffle the data")
     batch_size: OptionalInt = Field(
-        None, ge=1, description="rows of a batch on each device; null takes the network's <size>_batch_size"
+        None,
+        ge=1,
+        le=MOST_BATCH_ROWS,
+        description="rows of a batch on each device; null takes the network's <size>_batch_size",
     )
-    base_batch_size: Int = Field(256, ge=1, description="batch_size for base")
-    large_batch_size: Int = Field(24, ge=1, description="batch_size for large")
-    xlarge_batch_size: Int = Field(24, ge=1, description="batch_size for xlarge")
-    xxlarge_batch_size: Int = Field(12, ge=1, description="batch_size for xxlarge")
-    custom_batch_size: Int = Field(32, ge=1, description="batch_size for custom")
+    base_batch_size: Int = Field(256, ge=1, le=MOST_BATCH_ROWS, description="batch_size for base")
+    large_batch_size: Int = Field(24, ge=1, le=MOST_BATCH_ROWS, description="batch_size for large")
+    xlarge_batch_size: Int = Field(24, ge=1, le=MOST_BATCH_ROWS, description="batch_size for xlarge")
+    xxlarge_batch_size: Int = Field(12, ge=1, le=MOST_BATCH_ROWS, description="batch_size for xxlarge")
+    custom_batch_size: Int = Field(32, ge=1, le=MOST_BATCH_ROWS, description="batch_size for custom")
     bucket_list: IntList = Field((), description="lengths in tokens at which batches run; empty: one length")
 
 
@@ -62,7 +65,9 @@ class PretrainCheckpointKeys(Section):
     save_checkpoint_path: str = Field(
         "", description="folder for the checkpoints; empty takes the one in the run directory"
     )
-    load_checkpoint_path: str = Field("", description="checkpoint whose weights training starts from")
+    load_checkpoint_path: str = Field(
+        "", description="weights to start from: .ckpt, .safetensors, or a checkpoint of TensorFlow or HF"
+    )
     save_checkpoint_steps: Int = Field(10000, ge=1, description="updates between checkpoints")
     save_checkpoint_num: Int = Field(1, ge=1, description="recent checkpoints kept")
 
@@ -79,7 +84,10 @@ class PretrainEvaluationKeys(Section):
     eval_ckpt: str = Field("", description="checkpoint that pretrain_eval.py scores")
     eval_samples: Int = Field(300000, ge=1, description="rows that are scored at most")
     eval_batch_size: OptionalInt = Field(
-        None, ge=1, description="rows of an evaluation batch on each device; null takes that of training"
+        None,
+        ge=1,
+        le=MOST_BATCH_ROWS,
+        description="rows of an evaluation batch on each device; null takes that of training",
     )
 
 

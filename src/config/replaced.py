@@ -44,11 +44,6 @@ _CONVERTER = "belongs to the data converter (scripts/convert_finetune_datasets_*
 _NOT_HERE = "not a choice of this task"
 _LAUNCHER = "belongs to the launch scripts"
 _ASCEND_310 = "belongs to the Ascend 310 commands"
-_PRECISION = (
-    "use {network}.compute_type: float16 runs matrix products in 16 bit, LayerNorm, softmax and loss in float32"
-)
-_DIAGNOSTICS = "not available yet in this version"
-_FUSION = "not available: MindSpore chooses its fusions itself"
 _BLOCK_KEY = "set it in the block of the optimizer, for example {optimizer}AdamWeightDecay."
 
 REPLACED: dict[str, str] = {
@@ -80,8 +75,6 @@ REPLACED: dict[str, str] = {
     "Thor": "second-order training with Thor is not offered: use Lamb",
     "optimizer_cfg.Thor": "second-order training with Thor is not offered: use Lamb",
     "enable_global_norm": "gradients are always clipped by their global norm: use max_grad_norm",
-    "enable_data_sink": "not needed for fine-tuning: batches are prepared beside the training",
-    "data_sink_steps": "not needed for fine-tuning: batches are prepared beside the training",
     "allreduce_post_accumulation": "not needed: gradients are always reduced once, after the accumulation",
     "enable_save_ckpt": "fine-tuning always saves; see save_checkpoint_steps and save_checkpoint_num",
     "train_with_eval": "use do_eval together with do_train",
@@ -105,26 +98,13 @@ REPLACED: dict[str, str] = {
     "learning_rate": _BLOCK_KEY + "learning_rate",
     "end_lr": _BLOCK_KEY + "end_learning_rate",
     "num_train_epochs": "use {epochs}",
-    "steps_per_loop": "not needed: every step is run and logged by itself; see log_steps",
+    "steps_per_loop": "use data_sink_steps, with enable_data_sink; see log_steps for the lines of the log",
     "distribution_strategy": "use distribute and device_num",
     "optimizer_type": "use {optimizer}optimizer",
     "hub_module_url": "TensorFlow Hub modules are not read: convert the checkpoint and use {load}",
     "hub_module_trainable": "every weight is trained",
     "model_export_path": "use export_file_name",
     "use_fastgelu": "use {network}.hidden_act: gelu for the tanh form",
-    "precision_mode": _PRECISION,
-    "use_mixlist": _PRECISION,
-    "mixlist_file": _PRECISION,
-    "over_dump": "overflow is always watched: see the loss scale and overflow in the log; dumps are " + _DIAGNOSTICS,
-    "over_dump_path": _DIAGNOSTICS,
-    "data_dump_flag": _DIAGNOSTICS,
-    "data_dump_step": _DIAGNOSTICS,
-    "data_dump_path": _DIAGNOSTICS,
-    "profiling": "enable_profiling takes its place, and is " + _DIAGNOSTICS,
-    "profiling_dump_path": "enable_profiling takes its place, and is " + _DIAGNOSTICS,
-    "fusion_off_flag": _FUSION,
-    "fusion_off_file": _FUSION,
-    "auto_tune": _DIAGNOSTICS,
     "num_hidden_grops": "use {network}.num_hidden_groups",
     # Options of other commands.
     "vocab_path": f"{_CONVERTER}; here use vocab_file_path",

@@ -5,11 +5,14 @@ Every section is frozen: a cell or dataset can read it and cannot change it for 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from src.config.value_types import Float, FloatType, Int
+from src.config.float32_operators import check_operator
+from src.config.value_types import Float, FloatType, Int, TextList
+
+OperatorList = Annotated[TextList, AfterValidator(lambda names: tuple(check_operator(name) for name in names))]
 
 
 class Section(BaseModel):
@@ -43,11 +46,18 @@ class NetworkConfig(Section):
     use_relative_positions: bool = Field(False, description="relative positions in attention (Shaw et al. 2018)")
     dtype: FloatType = Field("float32", description="type of the parameters and of the network's outputs")
     compute_type: FloatType = Field("float32", description="type of the matrix products in the encoder")
+    float32_operators: OperatorList = Field(
+        (), description="operators that stay float32 when compute_type is float16 (docs/precision.md lists them)"
+    )
     num_hidden_groups: Int = Field(1, ge=1, description="groups of layers that share weights")
     inner_group_num: Int = Field(1, ge=1, description="distinct layers inside a group")
     recompute: bool = Field(
         False, description="recompute layers in the backward pass: fewer tensors in memory, more time; not for the CPU"
     )
+
+    def compute_type_of(self, operator: str) -> str:
+        """Return the type that an operator of ``float32_operators`` computes in."""
+        return "float32" if check_operator(operator) in self.float32_operators else self.compute_type
 
     @model_validator(mode="after")
     def _check_shapes(self) -> NetworkConfig:

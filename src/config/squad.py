@@ -11,7 +11,7 @@ from src.config.finetune import FinetuneConfig, FinetuneTaskKeys
 from src.config.optimizer_keys import SquadOptimizers
 from src.config.sections import Section
 from src.config.task_config import Problem
-from src.config.value_types import Float, Int, SquadHead
+from src.config.value_types import MOST_BATCH_ROWS, Float, Int, SquadHead
 
 
 class SquadTaskKeys(FinetuneTaskKeys):
@@ -73,7 +73,7 @@ class SquadConfig(FinetuneConfig, SquadDataKeys, SquadTaskKeys):
     description: str = Field("run_squad_v1", min_length=1, description="name of the run")
     do_eval: bool = Field(False, description="evaluate on eval_json_path, after training and during it")
     do_predict: bool = Field(False, description="write answers for test_json_path")
-    train_batch_size: Int = Field(48, ge=1, description="rows of a training batch on each device")
+    train_batch_size: Int = Field(48, ge=1, le=MOST_BATCH_ROWS, description="rows of a training batch on each device")
     export_file_name: str = Field(
         "albert_squad", min_length=1, description="path of the exported file, without or with its ending"
     )

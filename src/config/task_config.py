@@ -7,7 +7,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from src.config.common_keys import DeviceKeys, ExportKeys, PlatformKeys, RunKeys, UpdateKeys
+from src.config.ascend_keys import DIAGNOSTIC_KEYS, AscendKeys, ascend_problems
+from src.config.common_keys import DeviceKeys, ExportKeys, RunKeys, UpdateKeys
+from src.config.modelarts_keys import MODELARTS_KEYS, ModelArtsKeys, modelarts_problems
 from src.config.network_keys import NetworkChoice, NetworkKeys
 from src.config.optimizer_keys import ScheduleKeys
 from src.config.run_plan import RunPlan
@@ -42,7 +44,7 @@ def bucket_problems(bucket_list: tuple[int, ...], seq_length: int) -> list[Probl
     return []
 
 
-class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
+class TaskConfig(ModelArtsKeys, AscendKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
     """Keys of every task; the methods say where a task keeps its network and its optimizers."""
 
     yaml_name: ClassVar[str]
@@ -50,7 +52,18 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
     # A resumed run may differ in these without being another run.
     free_keys: ClassVar[tuple[str, ...]] = ("log_steps", *ExportKeys.model_fields)
     # Keys that are said for one start and not kept in the run directory.
-    start_keys: ClassVar[tuple[str, ...]] = ("resume", "overwrite", "run_dir", "distribute", "device_num")
+    start_keys: ClassVar[tuple[str, ...]] = (
+        "resume",
+        "overwrite",
+        "run_dir",
+        "distribute",
+        "device_num",
+        # The operators of the list are kept, as keys of the network.
+        "use_mixlist",
+        "mixlist_file",
+        *DIAGNOSTIC_KEYS,
+        *MODELARTS_KEYS,
+    )
 
     def network_section(self) -> str:
         """Return the name of the section that describes the chosen network."""
@@ -91,4 +104,8 @@ class TaskConfig(PlatformKeys, DeviceKeys, UpdateKeys, NetworkChoice, RunKeys):
                     "set distribute to true and start with launch.py, or leave device_num at 1",
                 )
             )
+        compute_type = getattr(self.network_keys(), "compute_type", None)
+        for keys, what, fix in ascend_problems(self, self.device_target, compute_type, self.run_plan().train):
+            problems.append(Problem(keys, what, fix))
+        problems += [Problem(keys, what, fix) for keys, what, fix in modelarts_problems(self)]
         return problems

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from src.common.errors import ConfigError
+from src.config.float32_operators import mixlist_path, read_float32_operators
 from src.config.layers import KeyPath, Layer, Setting, as_sections, as_written
 from src.config.network_keys import given_keys
 from src.config.options import Option, section_paths, suggest
@@ -134,7 +135,8 @@ def unavailable_errors(values: TaskConfig, merged: Layer, options: Options) -> l
     errors = []
     for path, option in options.items():
         if option.unavailable is not None and path in merged and getattr(values, path[0]) != option.default:
-            errors.append(ConfigError(f"{option.name} {option.unavailable}", merged[path].where))
+            what, _, fix = option.unavailable.partition("; ")
+            errors.append(ConfigError(f"{option.name} {what}", merged[path].where, fix))
     return errors
 
 
@@ -152,7 +154,12 @@ def resolve_network(values: TaskConfig, merged: Layer) -> tuple[NetworkConfig | 
     if fields.get("compute_type", "auto") == "auto":
         fields["compute_type"] = "float32" if values.device_target == "CPU" else "float16"
     try:
+        if values.use_mixlist:
+            listed = read_float32_operators(mixlist_path(values.mixlist_file))
+            fields["float32_operators"] = tuple(dict.fromkeys((*fields.get("float32_operators", ()), *listed)))
         return NetworkConfig.model_validate(fields), []
+    except ConfigError as error:
+        return None, [error]
     except ValidationError as error:
         return None, [
             ConfigError(

@@ -16,6 +16,10 @@ from pydantic import AfterValidator, BeforeValidator
 
 from src.common.glue_tasks import glue_task_name
 
+MOST_BATCH_ROWS = 65_536
+"""Rows of a batch on one device: more do not fit into any, and fail while memory is asked for."""
+_LARGEST_INT = 2**31 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Unavailable:
@@ -63,6 +67,13 @@ def _list_of(value: Any) -> Any:
     return value
 
 
+def _countable(value: int) -> int:
+    # MindSpore counts steps, rows and sizes in 32 bits, and numpy none beyond 64.
+    if abs(value) > _LARGEST_INT:
+        raise ValueError(f"is beyond the largest number, {_LARGEST_INT}")
+    return value
+
+
 def _some_steps(value: int) -> int:
     if value == 0:
         raise ValueError("trains nothing: give a number over 0, or -1 to count from the epochs")
@@ -92,7 +103,7 @@ def _glue_name(value: Any) -> Any:
     return (glue_task_name(value) or value) if isinstance(value, str) else value
 
 
-Int = Annotated[int, BeforeValidator(_whole_number)]
+Int = Annotated[int, BeforeValidator(_whole_number), AfterValidator(_countable)]
 Float = Annotated[float, BeforeValidator(_number)]
 NULL_WORD = BeforeValidator(_null_word)
 OptionalInt = Annotated[Int | None, NULL_WORD]
@@ -115,6 +126,9 @@ OptimizerName = Annotated[
 TaskKind = Annotated[
     Literal["", "classification", "regression", "token_classification"],
     any_case(("", "classification", "regression", "token_classification")),
+]
+Mode = Annotated[
+    Literal["", "train_and_eval", "predict", "export_only"], any_case(("", "train_and_eval", "predict", "export_only"))
 ]
 _METRICS = ("auto", "accuracy", "f1", "macro_f1", "mcc", "pearson", "spearman_correlation", "entity_f1")
 MetricName = Annotated[

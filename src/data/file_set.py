@@ -11,16 +11,39 @@ from pathlib import Path
 
 from src.common.errors import OutputError
 from src.common.files import fsync_directory, make_directory, output_error
+from src.common.interrupts import unfinished_work
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for what is written in the block; what was made of it goes again where it is empty at the end."""
+    above = [place for place in (folder, *folder.parents) if not place.exists()]
+    make_directory(folder)
+    try:
+        yield
+    finally:
+        for empty in above:
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
 
 @contextlib.contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside ``path`` that is removed at the end; file system errors become ``OutputError``."""
-    make_directory(path.parent)
+    """Give an empty folder beside ``path`` that is removed at the end; file system errors become ``OutputError``.
+
+    A folder that was made for it goes, too, where nothing was put into it.
+    """
+    with output_folder(path.parent), _temporary_folder(path) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
     folder: Path | None = None
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-        yield folder
+        with unfinished_work():
+            yield folder
     except OutputError as error:
         # The temporary name says nothing to the user, and is gone when he reads it.
         raise OutputError(

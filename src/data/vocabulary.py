@@ -10,7 +10,6 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +17,9 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from src.common.errors import AlbertError, DataError, OutputError
 from src.common.files import atomic_path
+from src.common.wording import counted
+from src.data.pretraining.documents import extracted_form, read_documents
+from src.data.pretraining.sources import LineReader, find_text_files
 from src.data.sentencepiece_tokenizer import SPECIAL_SYMBOLS, preprocess_text
 
 DEFAULT_VOCAB_SIZE = 30000
@@ -31,6 +33,8 @@ SMALLEST_SAMPLE = 101
 _THREADS = 16
 # SentencePiece leaves out longer lines without a word; a paragraph on one line must count.
 _MAX_LINE_BYTES = 1 << 30
+# Of a longer document the parts are read one after the other.
+_DOCUMENT_BYTES = 1 << 20
 # NUL and U+2585 are reserved: SentencePiece leaves out lines that hold them.
 _RESERVED = str.maketrans({"\0": " ", "▅": " "})
 _TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
@@ -73,8 +77,8 @@ class Vocabulary:
     def summary(self) -> str:
         """Return the line that the command ends with."""
         return (
-            f"{self.vocab_size:,} pieces from {self.lines:,} lines ({self.characters:,} characters) of {self.files} "
-            f"file{'s' if self.files > 1 else ''} in {self.elapsed_s:.1f} s: {self.model_file}, {self.vocab_file}"
+            f"{self.vocab_size:,} pieces from {self.lines:,} lines ({self.characters:,} characters) of "
+            f"{counted(self.files, 'file')} in {self.elapsed_s:.1f} s: {self.model_file}, {self.vocab_file}"
         )
 
 
@@ -86,7 +90,8 @@ def train_vocabulary(
     The same texts and settings give the same bytes.
 
     Args:
-        inputs: Files or glob patterns; UTF-8 text, one sentence or paragraph a line, ``.gz`` allowed.
+        inputs: Files, folders or glob patterns; UTF-8 text, one sentence or paragraph a line, or what WikiExtractor
+            writes; ``.gz`` allowed.
         output_prefix: Path of the output without its suffix.
         settings: See ``VocabularySettings``.
         overwrite: Whether existing output is replaced.
@@ -101,7 +106,7 @@ def train_vocabulary(
     for path in (model_file, vocab_file):
         if path.exists() and not overwrite:
             raise OutputError("the file exists", str(path), "choose another --output_prefix, or --overwrite true")
-    corpus = _Corpus(find_files(inputs), settings.do_lower_case)
+    corpus = _Corpus(find_text_files(inputs), settings.do_lower_case)
     content = _fit(corpus, settings)
     # Both are written before either takes its place, the model last: it never stands without its .vocab.
     with atomic_path(model_file) as new_model, atomic_path(vocab_file) as new_vocab:
@@ -126,22 +131,6 @@ def _vocab_text(model: bytes) -> str:
     return "".join(f"{processor.id_to_piece(index)}\t{processor.get_score(index):g}\n" for index in ids)
 
 
-def find_files(inputs: Sequence[str]) -> list[Path]:
-    """Return the files that names and patterns stand for, each once, patterns in alphabetical order.
-
-    Raises:
-        DataError: One of them stands for no file.
-    """
-    found: dict[Path, None] = {}
-    for name in inputs:
-        names = [name] if Path(name).exists() else sorted(glob(name, recursive=True))
-        files = [Path(item) for item in names if Path(item).is_file()]
-        if not files:
-            raise DataError("no file matches", name, "check --input; ** matches folders of any depth")
-        found.update(dict.fromkeys(files))
-    return list(found)
-
-
 @dataclass
 class _Corpus:
     """The preprocessed lines of text files; counts what it reads and keeps the error that ended it."""
@@ -157,7 +146,7 @@ class _Corpus:
         self.lines = self.characters = 0
         try:
             for path in self.files:
-                for raw in _text_lines(path):
+                for raw in _lines_of(path):
                     line = preprocess_text(raw.translate(_RESERVED), do_lower_case=self.do_lower_case)
                     if line:
                         self.lines += 1
@@ -167,6 +156,19 @@ class _Corpus:
             # SentencePiece turns what its source raises into text; the caller wants the error itself.
             self.error = error
             raise
+
+
+def _lines_of(path: Path) -> Iterator[str]:
+    """Yield the lines of the text in a file: of what WikiExtractor wrote without its marks and repeated titles."""
+    first = next(
+        ((number, line.strip()) for number, line in enumerate(_text_lines(path), start=1) if line.strip()), None
+    )
+    form = None if first is None else extracted_form(first[1], path, first[0])
+    if form is None:
+        yield from _text_lines(path)
+        return
+    for document in read_documents(LineReader(path), form, _DOCUMENT_BYTES):
+        yield from document.lines
 
 
 def _text_lines(path: Path) -> Iterator[str]:

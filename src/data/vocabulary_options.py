@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.common.arguments import OneLineParser, true_or_false
+from src.common.arguments import OneLineParser, true_or_false, whole_number
 from src.data.vocabulary import SMALLEST_SAMPLE, SPECIAL_COUNT, VocabularySettings
 
 _DESCRIPTION = """Train a SentencePiece vocabulary with the settings of ALBERT and write PREFIX.model and PREFIX.vocab.
@@ -15,13 +15,16 @@ _DESCRIPTION = """Train a SentencePiece vocabulary with the settings of ALBERT a
 example:
   --input 'corpus/*.txt' more/news.txt.gz --output_prefix vocab/30k --vocab_size 30000 --do_lower_case true"""
 
+# SentencePiece counts in 32 bits.
+_LARGEST_NUMBER = (1 << 31) - 1
+
 
 @dataclass(frozen=True)
 class VocabularyOptions:
     """What the command line asks for.
 
     Attributes:
-        inputs: Files and patterns of the text.
+        inputs: Files, folders and patterns of the text.
         output_prefix: Path of the output without its suffix.
         settings: What to train with.
         overwrite: Whether existing output is replaced.
@@ -44,17 +47,23 @@ def parse_options(argv: Sequence[str]) -> VocabularyOptions:
     )
     defaults = VocabularySettings()
     add = parser.add_argument
-    text = "text files or quoted patterns (** for folders of any depth); .gz is read too"
+    text = "text files, folders or quoted patterns, as of create_pretraining_data.py; .gz is read too"
     add("--input", nargs="+", action="extend", required=True, metavar="FILE", help=text)
     add("--output_prefix", type=_prefix, required=True, metavar="PREFIX", help="path of the output without its suffix")
     size = f"number of pieces, special symbols included (default {defaults.vocab_size})"
-    add("--vocab_size", type=_at_least(SPECIAL_COUNT + 1), default=defaults.vocab_size, metavar="N", help=size)
+    add(
+        "--vocab_size",
+        type=whole_number(SPECIAL_COUNT + 1, _LARGEST_NUMBER),
+        default=defaults.vocab_size,
+        metavar="N",
+        help=size,
+    )
     lower = "true: for an uncased model, false: for a cased one (default true)"
     add("--do_lower_case", type=true_or_false, default=defaults.do_lower_case, metavar="true|false", help=lower)
     sample = f"lines sampled from a larger text (default {defaults.input_sentence_size})"
     add(
         "--input_sentence_size",
-        type=_at_least(SMALLEST_SAMPLE),
+        type=whole_number(SMALLEST_SAMPLE, _LARGEST_NUMBER),
         default=defaults.input_sentence_size,
         metavar="N",
         help=sample,
@@ -73,18 +82,6 @@ def parse_options(argv: Sequence[str]) -> VocabularyOptions:
         verbose=options.verbose,
     )
     return VocabularyOptions(options.input, options.output_prefix, settings, options.overwrite)
-
-
-def _at_least(smallest: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers that are not smaller than ``smallest``."""
-
-    def read(text: str) -> int:
-        value = int(text) if text.isdecimal() else -1
-        if value < smallest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {smallest}")
-        return value
-
-    return read
 
 
 def _coverage(text: str) -> float:

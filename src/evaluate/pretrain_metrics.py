@@ -20,6 +20,7 @@ class PretrainTotals:
         sop_loss: Negative log-likelihood of the sentences' order, nats.
         sop_right: Orders that were found.
         rows: Records.
+        swapped: Records whose segments are not in order.
     """
 
     mlm_loss: float = 0.0
@@ -28,10 +29,16 @@ class PretrainTotals:
     sop_loss: float = 0.0
     sop_right: float = 0.0
     rows: float = 0.0
+    swapped: float = 0.0
 
     def __add__(self, other: PretrainTotals) -> PretrainTotals:
         """Return the totals of both."""
         return PretrainTotals(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def sop_baseline(self) -> float:
+        """Return the accuracy of who gives the more frequent order to every record."""
+        return max(self.swapped, self.rows - self.swapped) / self.rows
 
     def figures(self) -> dict[str, float]:
         """Return means; ``loss`` is their sum as in training, perplexity is exp(mlm_loss), of masked tokens only.

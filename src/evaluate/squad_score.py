@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from src.common.arguments import OneLineParser
+from src.common.arguments import OneLineParser, require_stdout
 from src.common.errors import ConfigError, DataError, OutputError
 from src.common.files import write_json_atomic
 from src.data.squad import SquadFile, read_squad, version_of
@@ -47,6 +47,8 @@ def main(argv: Sequence[str]) -> int:
         AlbertError: An option, an input or an output is wrong.
     """
     options = parse_options(argv)
+    if options.output is None:
+        require_stdout("give --output FILE")
     data = read_squad(options.data)
     version_2 = (version_of(data) if options.squad_version == "auto" else options.squad_version) == "2.0"
     if options.na_prob_file is not None and not version_2:

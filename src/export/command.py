@@ -13,8 +13,9 @@ from mindspore import nn
 
 from src.common.environment import package_versions
 from src.common.files import sha256_of
-from src.common.interrupts import interrupted_by_sigterm
+from src.common.interrupts import quiet_interrupts
 from src.common.log import setup_logging
+from src.common.native_output import without_graph_dumps
 from src.config.load import LoadedConfig
 from src.export.description import (
     AIR,
@@ -55,7 +56,7 @@ def run_export(loaded: LoadedConfig[Any], plan: ExportPlan) -> int:
         logger.info("%s", notice)
     setup_device(plan.device_target, plan.device_id)
     source = find_source(loaded, plan)
-    with interrupted_by_sigterm(), workshop(plan.target) as folder:
+    with quiet_interrupts(sigterm=True), without_graph_dumps(), workshop(plan.target) as folder:
         network = _load(source, plan)
         description = _make(network, source, plan, folder)
         if loaded.dry_run:

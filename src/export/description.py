@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from src.common.errors import CheckpointError
 from src.common.files import sha256_of, write_json_atomic
@@ -16,6 +16,8 @@ from src.tasks.assets import TaskDescription
 
 MINDIR, ONNX, AIR = "MINDIR", "ONNX", "AIR"
 SUFFIXES = {MINDIR: ".mindir", ONNX: ".onnx", AIR: ".air"}
+# Keys that no other json has together.
+_MARKS = {"format", "file", "sha256", "part", "task"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,15 @@ def described_file(path: Path) -> str:
         return ""
 
 
+def is_description(path: Path) -> bool:
+    """Tell whether a json is the description of an export, not whether it is a good one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() >= _MARKS and content["format"] in tuple(SUFFIXES)
+
+
 def write_description(path: Path, description: ExportDescription) -> None:
     """Write a description as json."""
     write_json_atomic(path, asdict(description))
@@ -119,7 +130,7 @@ def read_description(model: Path) -> ExportDescription:
     """
     path = model if model.suffix == ".json" else description_path(model)
     if model != path and not model.is_file():
-        raise CheckpointError("there is no such model", str(model), "check the path, or export it with export.py")
+        raise _no_model(model)
     try:
         description = TypeAdapter(ExportDescription).validate_json(path.read_bytes())
         _check_content(description)
@@ -127,7 +138,7 @@ def read_description(model: Path) -> ExportDescription:
         fix = "export.py writes it beside the model: move both together, with the folder NAME.assets"
         raise CheckpointError("the description of the model is missing", str(path), fix) from error
     except (OSError, ValueError) as error:
-        what = "the description of the model is damaged"
+        what = f"the description of the model is damaged: {_reason(error)}"
         raise CheckpointError(what, str(path), "copy it again, or export again") from error
     file = path.with_name(description.file)
     if model not in (path, file):
@@ -140,6 +151,28 @@ def read_description(model: Path) -> ExportDescription:
         what = f"the file is damaged or another one: its checksum is not the one in {path.name}"
         raise CheckpointError(what, str(file), "copy all files of the model again, or export again")
     return description
+
+
+def _no_model(model: Path) -> CheckpointError:
+    """Return the error for a path that is no file."""
+    if model.is_dir():
+        names = sorted(path.name for path in model.iterdir() if path.suffix in SUFFIXES.values())
+        fix = f"name the model in it: {', '.join(names[:3])}" if names else "name the file of a model"
+        return CheckpointError("this is a folder", str(model), fix)
+    for suffix in SUFFIXES.values():
+        path = model.with_name(f"{model.name}{suffix}")
+        if path.is_file():
+            return CheckpointError("there is no such model", str(model), f"did you mean {path.name}?")
+    return CheckpointError("there is no such model", str(model), "check the path, or export it with export.py")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """Return what is wrong with a description, with the key where there is one."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        return f"{key}: {first['msg']}" if key else first["msg"]
+    return str(error)
 
 
 def _check_content(description: ExportDescription) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.common.errors import CheckpointError, ConfigError, DeviceError
+from src.common.native_output import without_native_output
 from src.export.description import AIR, ONNX, ExportDescription, read_description
 from src.export.encryption import check_key
-from src.export.quiet import without_native_output
 from src.runtime.device import setup_device
 from src.tasks.inference import InferenceNetwork
 

@@ -12,9 +12,9 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.common.errors import AlbertError, CheckpointError, ConfigError
+from src.common.native_output import without_native_output
 from src.export.description import AIR, MINDIR, ONNX, SUFFIXES, TensorSpec
 from src.export.description_check import INPUT_NAMES
-from src.export.quiet import without_native_output
 
 
 class _Graph(nn.Cell):

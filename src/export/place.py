@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src.common.files import fsync_directory, make_directory, output_error
+from src.common.interrupts import unfinished_work
 from src.export.description import assets_folder, description_path
 from src.export.plan import ExportPlan, check_free
 
@@ -30,7 +31,13 @@ def workshop(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(error, target.parent) from error
     try:
-        yield folder
+        with unfinished_work():
+            yield folder
+    except OSError as error:
+        # Of the files of others the name is known; ours have one that is gone when it is read.
+        if error.filename is None or folder.name in str(error.filename):
+            raise output_error(error, target) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         for empty in above:

@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError, OutputError
+from src.common.run_directory import run_of_folder
 from src.config.load import LoadedConfig
-from src.export.description import AIR, MINDIR, SUFFIXES, assets_folder, described_file, description_path
+from src.export.description import (
+    AIR,
+    MINDIR,
+    SUFFIXES,
+    assets_folder,
+    described_file,
+    description_path,
+    is_description,
+)
 from src.export.encryption import check_mode, read_key
 from src.tasks.assets import TASK_FILE
 
@@ -29,6 +38,7 @@ class ExportPlan:
         device_id: Number of the device.
         key: Key to encrypt with; it is never shown.
         encryption: How to encrypt; empty for not at all.
+        asks_predictions: Whether the user has chosen ``predictions``.
     """
 
     format: str
@@ -42,6 +52,7 @@ class ExportPlan:
     device_id: int
     key: bytes | None = field(repr=False)
     encryption: str
+    asks_predictions: bool = False
 
     @property
     def is_dynamic(self) -> bool:
@@ -66,6 +77,9 @@ def make_plan(loaded: LoadedConfig[Any]) -> ExportPlan:
         raise ConfigError("only an Ascend writes AIR files", "file_format", fix)
     if values.enc_key_file and file_format != MINDIR:
         raise ConfigError(f"MindSpore does not encrypt {file_format} files", "enc_key_file", "leave it out")
+    if not values.enc_key_file and _is_chosen(loaded, "enc_mode"):
+        what = "without a key the model would not be encrypted"
+        raise ConfigError(what, "enc_mode", "give --enc_key_file, too, or leave enc_mode out")
     key = read_key(values.enc_key_file) if values.enc_key_file else None
     if key is not None:
         check_mode(key, values.enc_mode)
@@ -81,9 +95,16 @@ def make_plan(loaded: LoadedConfig[Any]) -> ExportPlan:
         device_id=values.device_id,
         key=key,
         encryption=values.enc_mode if key is not None else "",
+        asks_predictions=_is_chosen(loaded, "export_predictions"),
     )
     check_free(plan)
     return plan
+
+
+def _is_chosen(loaded: LoadedConfig[Any], key: str) -> bool:
+    """Tell whether the user has set a key: on the command line, or in a file to another value than the default."""
+    default = type(loaded.values).model_fields[key].default
+    return key in loaded.given or getattr(loaded.values, key) != default
 
 
 def _target(name: str, file_format: str) -> Path:
@@ -103,17 +124,22 @@ def _target(name: str, file_format: str) -> Path:
 def check_free(plan: ExportPlan) -> None:
     """Raise ``OutputError`` when something lies where the export should go, that is not to be replaced."""
     model, description, assets = plan.target, description_path(plan.target), assets_folder(plan.target)
-    other = described_file(description)
-    if other not in ("", model.name):
+    run = run_of_folder(model.parent)
+    if run is not None:
+        what = f"here the run {run.name} keeps files of its own"
+        raise OutputError(what, str(model.parent), "choose another --export_file_name")
+    is_export = is_description(description)
+    other = described_file(description) if is_export else model.name
+    if other != model.name:
         what = f"{description.name} describes another model, {other}"
         raise OutputError(what, str(description), "choose another --export_file_name for this format")
-    fits = ((model, model.is_file()), (description, description.is_file()), (assets, _is_assets(assets)))
+    fits = ((description, is_export), (model, is_export and model.is_file()), (assets, _is_assets(assets)))
     for path, is_fit in fits:
         if not path.exists() and not path.is_symlink():
             continue
         if not is_fit:
             what = "something else stands where the export should go"
-            raise OutputError(what, str(path), "choose another --export_file_name")
+            raise OutputError(what, str(path), "choose another --export_file_name, or move it away")
         if not plan.overwrite:
             fix = "choose another --export_file_name, or set --overwrite true"
             raise OutputError("there is an export of this name already", str(path), fix)

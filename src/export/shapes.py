@@ -61,11 +61,21 @@ def exported_task(task: TaskDescription, length: int | None) -> TaskDescription:
 
 
 def input_specs(task: TaskDescription, plan: ExportPlan, length: int | None) -> tuple[TensorSpec, ...]:
-    """Return the inputs in their order."""
+    """Return the inputs in their order.
+
+    Raises:
+        ConfigError: More places of [MASK] are asked for than a row has tokens, or of a network without them.
+    """
     specs = tuple(TensorSpec(name, "int32", (plan.rows, length)) for name in INPUT_NAMES)
     if task.kind == PRETRAINING and plan.part != ENCODER:
         places = None if plan.is_dynamic else plan.predictions
+        if plan.asks_predictions and length is not None and plan.predictions > length:
+            what = f"a row of {length} tokens has no {plan.predictions} places of [MASK]"
+            raise ConfigError(what, "export_predictions", f"give {length} or less")
         return (*specs, TensorSpec(POSITIONS_NAME, "int32", (plan.rows, places)))
+    if plan.asks_predictions:
+        what = "this network is not asked for words in the place of [MASK]"
+        raise ConfigError(what, "export_predictions", "leave it out")
     return specs
 
 

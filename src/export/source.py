@@ -75,14 +75,18 @@ def find_source(loaded: LoadedConfig[Any], plan: ExportPlan) -> ExportSource:
     if plan.part != ENCODER:
         owner = checkpoint.resolve().parent.parent / "assets"
         check_trained_task(owner, task.kind, task.labels, task.tokenizer_sha256)
-    if loaded.config_path.resolve().parent == directory.resolve():
+    is_own = loaded.config_path.resolve().parent == directory.resolve()
+    if loaded.values.run_dir and not is_own:
+        _check_same_task(loaded, task, directory)
+    if is_own or loaded.values.run_dir:
         # The command line may choose other arithmetic than the training's; every other key is the training's.
         network = loaded.network()
-        task = replace(task, network={**task.network, "compute_type": network.compute_type})
+        arithmetic = network.model_dump(include={"compute_type", "float32_operators"})
+        task = replace(task, network={**task.network, **arithmetic})
         _check_same_network(task, network.model_dump())
     vocabulary = str(run.assets / task.vocabulary) if task.vocabulary else ""
     model = str(run.assets / task.spm_model) if task.spm_model else ""
-    if not (vocabulary or model):
+    if not (vocabulary or model) or loaded.given & {"vocab_file_path", "spm_model_file"}:
         vocabulary, model = loaded.values.vocab_file_path, loaded.values.spm_model_file
     return _checked(ExportSource(task, checkpoint, vocabulary, model, directory))
 
@@ -109,6 +113,14 @@ def _folder(run: RunDirectory, loaded: LoadedConfig[Any], task: TaskDescription)
     """Return where a run keeps its checkpoints."""
     key = "save_checkpoint_path" if task.kind == PRETRAINING else "save_finetune_checkpoint_path"
     return checkpoint_folder(run, str((run.previous_config or {}).get(key) or ""))
+
+
+def _check_same_task(loaded: LoadedConfig[Any], task: TaskDescription, run: Path) -> None:
+    """Refuse a yaml file of another task than the one that the run was trained for."""
+    trained = {PRETRAINING: "pretrain", SQUAD: "squad"}.get(task.kind, "classifier")
+    if loaded.task != trained:
+        what = f"this is a file for {loaded.task}, and {run} a run of {trained}"
+        raise ConfigError(what, f"config_path {loaded.config_path}", "leave it out: the run's own settings count")
 
 
 def _check_same_network(task: TaskDescription, network: dict[str, object]) -> None:

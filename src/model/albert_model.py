@@ -1,7 +1,8 @@
 """The ALBERT backbone: factorized embeddings, shared post-LayerNorm layers, pooler (arXiv:1909.11942, section 3.1).
 
 Letters in tensor names are their axes: B batch, T tokens, M = B * T, D hidden, E embedding, N heads, H head size,
-F feed-forward, V vocabulary. Matrix products run in ``compute_type``; softmax, LayerNorm and residual sums in float32.
+F feed-forward, V vocabulary. Matrix products run in ``compute_type``, except those that ``float32_operators`` names;
+softmax, LayerNorm and residual sums in float32.
 """
 
 from __future__ import annotations
@@ -79,9 +80,10 @@ class AlbertLayer(nn.Cell):
     def __init__(self, config: NetworkConfig, applications: int) -> None:
         super().__init__()
         self.attention = AttentionBlock(config, applications)
-        self.intermediate = Linear(config.hidden_size, config.intermediate_size, config, config.compute_type)
+        compute_type = config.compute_type_of("intermediate")
+        self.intermediate = Linear(config.hidden_size, config.intermediate_size, config, compute_type)
         self.activation = make_activation(config.hidden_act)
-        self.output = ResidualOutput(config.intermediate_size, config, applications)
+        self.output = ResidualOutput(config.intermediate_size, config, applications, "output")
 
     def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
         """Return [M, D] float32; ``application`` counts the uses of this layer within the pass."""
@@ -121,7 +123,7 @@ class AlbertEncoder(nn.Cell):
         self.group_of_layer = tuple(layer * groups // layers for layer in range(layers))
         # The how-manieth application of its group each layer is.
         self.application_of_layer = tuple(self.group_of_layer[:i].count(g) for i, g in enumerate(self.group_of_layer))
-        compute_type = config.compute_type
+        compute_type = config.compute_type_of("embedding_hidden_mapping_in")
         self.embedding_hidden_mapping_in = Linear(config.embedding_size, config.hidden_size, config, compute_type)
         self.group = nn.CellList([AlbertGroup(config, self.group_of_layer.count(g)) for g in range(groups)])
 

@@ -48,10 +48,11 @@ class SelfAttention(nn.Cell):
         self.heads = config.num_attention_heads
         self.head_size = size // config.num_attention_heads
         self.scale = 1.0 / math.sqrt(self.head_size)
-        self.compute_type = float_type(config.compute_type)
-        self.query_layer = Linear(size, size, config, config.compute_type)
-        self.key_layer = Linear(size, size, config, config.compute_type)
-        self.value_layer = Linear(size, size, config, config.compute_type)
+        self.scores_type = float_type(config.compute_type_of("attention_scores"))
+        self.context_type = float_type(config.compute_type_of("attention_context"))
+        self.query_layer = Linear(size, size, config, config.compute_type_of("query_layer"))
+        self.key_layer = Linear(size, size, config, config.compute_type_of("key_layer"))
+        self.value_layer = Linear(size, size, config, config.compute_type_of("value_layer"))
         self.use_relative_positions = config.use_relative_positions
         if config.use_relative_positions:
             self._generate_relative_positions_embeddings = RelativePositions(config)
@@ -61,22 +62,25 @@ class SelfAttention(nn.Cell):
         self.matmul_transposed = ops.BatchMatMul(transpose_b=True)
 
     def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
-        """Return the attended values [M, D] of the compute type; ``mask_B11T`` is added to the scores."""
+        """Return the attended values [M, D] of the type of their product; ``mask_B11T`` is added to the scores."""
         batch, length = mask_B11T.shape[0], mask_B11T.shape[3]
         # Scaling the query instead of the scores costs less and keeps float16 products far from overflow.
         query_BNTH = self._split_heads(self.query_layer(hidden_MD) * self.scale, batch, length)
-        key_BNTH = self._split_heads(self.key_layer(hidden_MD), batch, length)
-        value_BNTH = self._split_heads(self.value_layer(hidden_MD), batch, length)
+        query_BNTH = query_BNTH.astype(self.scores_type)
+        key_BNTH = self._split_heads(self.key_layer(hidden_MD), batch, length).astype(self.scores_type)
+        value_BNTH = self._split_heads(self.value_layer(hidden_MD), batch, length).astype(self.context_type)
 
         scores_BNTT = self.matmul_transposed(query_BNTH, key_BNTH).astype(ms.float32)
         if self.use_relative_positions:
-            relative_TTH = self._generate_relative_positions_embeddings(length).astype(self.compute_type)
-            scores_BNTT = scores_BNTT + self._relative_scores(query_BNTH, relative_TTH).astype(ms.float32)
-        probabilities_BNTT = self.softmax(scores_BNTT + mask_B11T).astype(self.compute_type)
+            relative_TTH = self._generate_relative_positions_embeddings(length)
+            relative_scores_BNTT = self._relative_scores(query_BNTH, relative_TTH.astype(self.scores_type))
+            scores_BNTT = scores_BNTT + relative_scores_BNTT.astype(ms.float32)
+        probabilities_BNTT = self.softmax(scores_BNTT + mask_B11T).astype(self.context_type)
         probabilities_BNTT = self.dropouts[application](probabilities_BNTT)
 
         context_BNTH = self.matmul(probabilities_BNTT, value_BNTH)
         if self.use_relative_positions:
+            relative_TTH = relative_TTH.astype(self.context_type)
             context_BNTH = context_BNTH + self._relative_values(probabilities_BNTT, relative_TTH)
         return context_BNTH.transpose(0, 2, 1, 3).reshape(batch * length, self.heads * self.head_size)
 
@@ -105,7 +109,7 @@ class AttentionBlock(nn.Cell):
     def __init__(self, config: NetworkConfig, applications: int) -> None:
         super().__init__()
         self.attention = SelfAttention(config, applications)
-        self.output = ResidualOutput(config.hidden_size, config, applications)
+        self.output = ResidualOutput(config.hidden_size, config, applications, "attention_output")
 
     def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
         """Return [M, D] float32."""

@@ -66,11 +66,12 @@ class ResidualOutput(nn.Cell):
         in_size: Size I of the input's last axis.
         config: Shape of the network.
         applications: How often the layer is applied in one pass.
+        operator: Name of the projection in ``float32_operators``.
     """
 
-    def __init__(self, in_size: int, config: NetworkConfig, applications: int) -> None:
+    def __init__(self, in_size: int, config: NetworkConfig, applications: int, operator: str = "output") -> None:
         super().__init__()
-        self.dense = Linear(in_size, config.hidden_size, config, config.compute_type)
+        self.dense = Linear(in_size, config.hidden_size, config, config.compute_type_of(operator))
         self.layernorm = new_layernorm(config.hidden_size, config)
         self.dropouts = nn.CellList([nn.Dropout(p=config.hidden_dropout_prob) for _ in range(applications)])
 

@@ -34,7 +34,7 @@ class MaskedLanguageModelHead(nn.Cell):
         self.output_bias = Parameter(
             initializer("zeros", (config.vocab_size,), float_type(config.dtype)), name="output_bias"
         )
-        self.compute_type = float_type(config.compute_type)
+        self.compute_type = float_type(config.compute_type_of("masked_lm_scores"))
         self.matmul = ops.MatMul(transpose_b=True)
 
     def construct(self, hidden_RD: Tensor, table_VE: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from src.common.errors import CheckpointError
+from src.config.sections import NetworkConfig
 from src.model.albert_model import AlbertModel
 from src.model.names import backbone_shapes, canonical_name, is_training_state, layer_of
 from src.model.shape_hints import mismatch_reason
@@ -133,11 +134,11 @@ def _weights_by_canonical_name(entries: Mapping[str, np.ndarray], path: Path) ->
     return weights
 
 
-def _backbone_names(network: nn.Cell) -> set[str]:
-    """Return the canonical names of the backbone inside a network."""
+def network_config(network: nn.Cell) -> NetworkConfig:
+    """Return the shape of the backbone inside a network."""
     for _, cell in network.cells_and_names():
         if isinstance(cell, AlbertModel):
-            return set(backbone_shapes(cell.config))
+            return cell.config
     raise TypeError("the network holds no AlbertModel")
 
 
@@ -192,14 +193,30 @@ def load_weights(
     Raises:
         CheckpointError: The file cannot be read, or does not cover what is required in the same shapes.
     """
-    entries = read_checkpoint(path)
+    return load_entries(network, read_checkpoint(path), path, what=what)
+
+
+def load_entries(
+    network: nn.Cell, entries: Mapping[str, np.ndarray], path: Path, *, what: Literal["backbone", "present", "all"]
+) -> CoverageReport:
+    """Load what was read from a checkpoint, as ``load_weights`` does.
+
+    Args:
+        network: The network; its parameters are changed only when everything required fits.
+        entries: Arrays by the names of this project's checkpoints.
+        path: Where they come from, for messages.
+        what: See ``load_weights``.
+
+    Raises:
+        CheckpointError: They do not cover what is required in the same shapes.
+    """
     weights = _weights_by_canonical_name(entries, path)
     wanted = {
         canonical_name(parameter.name): parameter
         for parameter in network.get_parameters()
         if not is_training_state(parameter.name)
     }
-    required = set(wanted) if what == "all" else _backbone_names(network)
+    required = set(wanted) if what == "all" else set(backbone_shapes(network_config(network)))
     problems = _problems(weights, wanted, required, what)
     if problems:
         raise CheckpointError("; ".join(problems), str(path), "give a checkpoint of this network, or change the sizes")

@@ -19,6 +19,7 @@ from src.data.squad_features import SquadFeatures
 from src.data.table import FinetuneTable
 from src.offline.batch_folder import References
 from src.offline.manifest import DataInfo, OfflineManifest, batch_files
+from src.offline.preprocess_options import no_data
 from src.offline.questions import answer_settings, check_version, question_files, question_set, unanswered
 from src.offline.records import read_records
 from src.offline.target_model import (
@@ -59,7 +60,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
     if task.is_squad:
         return _prepare_questions(options, task, model)
     if not options.eval_data_file_path:
-        raise ConfigError("no data are given", "--eval_data_file_path", "name the record file, or --eval_json_path")
+        raise no_data()
     if options.eval_json_path:
         logger.warning("--eval_json_path is for SQuAD; it is not read")
     return _prepare_records(options, task, model)

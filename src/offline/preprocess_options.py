@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.common.arguments import OneLineParser, add_flag, read_count
+from src.common.errors import ConfigError
 from src.data.record_command import read_length
 from src.offline.task_type import read_task_type
 
@@ -34,7 +35,14 @@ def parse_options(argv: Sequence[str]) -> argparse.Namespace:
     _add_answers(parser)
     options = parser.parse(argv)
     options.task = read_task_type(options.task_type)
+    if not (options.eval_data_file_path or options.eval_json_path or options.task.is_squad):
+        raise no_data()
     return options
+
+
+def no_data() -> ConfigError:
+    """Return the error for a call that names nothing to make batches of."""
+    return ConfigError("no data are given", "--eval_data_file_path", "name the record file, or --eval_json_path")
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:

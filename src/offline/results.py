@@ -114,17 +114,16 @@ class ResultFolder:
             lengths: Tokens of every row, int32 [rows].
 
         Raises:
-            DataError: A file cannot be read.
-            TrainingError: Outputs are not finite.
+            DataError: A file cannot be read, or holds what no network answers.
         """
         values: list[np.ndarray] = []
         for file, stem in zip(self._manifest.files, self._manifest.stems, strict=True):
             rows = np.arange(len(values), len(values) + file.rows)
-            values += condense(self._arrays(stem), rows, lengths[rows])
+            values += condense(self._arrays(stem, file.rows), rows, lengths[rows])
         return Outputs(np.arange(len(values), dtype=np.int64), values)
 
-    def _arrays(self, stem: str) -> list[np.ndarray]:
-        """Return the outputs of a batch: float32 or int32, padding rows included."""
+    def _arrays(self, stem: str, rows: int) -> list[np.ndarray]:
+        """Return the outputs of a batch of so many rows: float32 or int32, padding rows included."""
         arrays = []
         for index, ((kind, shape), dtype) in enumerate(zip(expected_outputs(self._manifest), self._types, strict=True)):
             path = self._place(stem, index)
@@ -133,8 +132,20 @@ class ResultFolder:
             except OSError as error:
                 raise DataError(f"cannot read: {error.strerror or error}", str(path), _AGAIN) from error
             values = np.frombuffer(content, dtype).reshape(shape)
+            self._check_finite(values[:rows], path)
             arrays.append(values.astype(np.float32 if kind == "f" else np.int32))
         return arrays
+
+    def _check_finite(self, values: np.ndarray, path: Path) -> None:
+        """Refuse numbers that are none; a head on SQuAD marks what is no answer by -infinity."""
+        bad = ~np.isfinite(values)
+        if self._manifest.kind == SQUAD:
+            bad &= ~np.isneginf(values)
+        if bad.any():
+            count = f"{int(bad.sum())} of {bad.size} numbers are not finite"
+            what = f"{count}: the file is damaged, or the model overflowed"
+            fix = "run ascend310_infer again, on an Ascend with --precision_mode preferred_fp32"
+            raise DataError(what, str(path), fix)
 
     def _checked_outputs(self, info: ResultsInfo) -> list[str]:
         """Return the types of the outputs, in the order of their numbers."""

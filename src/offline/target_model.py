@@ -7,7 +7,7 @@ from pathlib import Path
 
 from src.common.errors import ConfigError
 from src.data.tokenization import Tokenizer, load_tokenizer
-from src.export.description import MODEL, ExportDescription, assets_folder, read_description
+from src.export.description import MINDIR, MODEL, ExportDescription, assets_folder, read_description
 from src.offline.manifest import ModelInfo, TokenizerFile
 from src.offline.task_type import TaskType
 from src.tasks.assets import PRETRAINING, TaskDescription, check_vocabulary
@@ -45,7 +45,7 @@ def open_target(path: Path | None) -> TargetModel | None:
 
     Raises:
         CheckpointError: The model, or what stands beside it, is missing or damaged.
-        ConfigError: It answers nothing that can be scored.
+        ConfigError: It answers nothing that can be scored, or ascend310_infer cannot run it.
     """
     if path is None:
         return None
@@ -53,7 +53,21 @@ def open_target(path: Path | None) -> TargetModel | None:
     if description.part != MODEL or description.task.kind == PRETRAINING:
         what = "the model gives no labels and no answers, so there is nothing to score"
         raise ConfigError(what, str(path), "export a fine-tuned model: a classifier or one on SQuAD")
+    _check_runs(description, path)
     return TargetModel(description, assets_folder(path))
+
+
+def _check_runs(description: ExportDescription, path: Path) -> None:
+    """Refuse a model that MindSpore Lite does not take from ``ascend310_infer``."""
+    if description.format != MINDIR:
+        what = f"this is a model in the format {description.format}, and ascend310_infer runs MindIR"
+        raise ConfigError(what, str(path), "export it with --file_format MINDIR")
+    if description.encryption:
+        what = f"the model is encrypted ({description.encryption}), which ascend310_infer cannot read"
+        raise ConfigError(what, str(path), "export it without a key")
+    if description.rows is None or description.length is None:
+        what = "the model takes batches of any size, and ascend310_infer runs models of fixed sizes"
+        raise ConfigError(what, str(path), "export it without --export_dynamic")
 
 
 def choose_task(given: TaskType, model: TargetModel | None, json_path: str) -> TaskType:
@@ -89,15 +103,10 @@ def choose_length(given: int | None, model: TargetModel | None, otherwise: int) 
     """Return the number of tokens of a row: given, the model's, or the third where there is no model.
 
     Raises:
-        ConfigError: The model is fixed to another number, or has fewer positions.
+        ConfigError: The model is fixed to another number.
     """
-    if model is None:
-        return given or otherwise
-    length = choose_size(given, model.description.length, model.task.length, "--seq_length", "tokens of a row")
-    most = model.task.network_config().max_position_embeddings
-    if length > most:
-        raise ConfigError(f"the model has {most} positions, not {length}", "--seq_length", f"give {most} or less")
-    return length
+    fixed = model.description.length if model is not None else None
+    return choose_size(given, fixed, otherwise, "--seq_length", "tokens of a row")
 
 
 @dataclass(frozen=True)

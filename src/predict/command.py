@@ -15,6 +15,7 @@ import numpy as np
 from src.common.files import atomic_path
 from src.common.interrupts import quiet_interrupts
 from src.common.log import setup_logging
+from src.common.native_output import without_graph_dumps
 from src.predict.loading import ModelSource, PredictSettings, load_predictor
 from src.predict.options import (
     CLASSIFY,
@@ -126,7 +127,7 @@ def _shown(options: argparse.Namespace, answer: dict[str, Any]) -> str:
     return shown_answers(answer, options.top_n) if options.command == QUESTIONS else shown(answer)
 
 
-@quiet_interrupts()
+@quiet_interrupts(sigterm=True)
 def answer(options: argparse.Namespace) -> int:
     """Answer what a command of ``make_parser`` asks for; return the exit status.
 
@@ -143,7 +144,8 @@ def answer(options: argparse.Namespace) -> int:
     items = map(parse, given_items)
     together = 1 if one_by_one else options.batch_size * (1 if _is_pipe(options) else _BATCHES_AHEAD)
     batch_size = options.batch_size
-    _write(options, chain.from_iterable(predictor.predict(batch, batch_size) for batch in batches(items, together)))
+    with without_graph_dumps():
+        _write(options, chain.from_iterable(predictor.predict(batch, batch_size) for batch in batches(items, together)))
     for note in predictor.notes():
         print(f"warning: {note}", file=sys.stderr)
     return 0

@@ -76,6 +76,11 @@ class ModelSource:
         return cls(**{name: options[name] for name in cls.__dataclass_fields__})
 
     @property
+    def names_tokenizer(self) -> bool:
+        """Tell whether it names files of a tokenizer."""
+        return bool(self.spm_model_file or self.vocab_file_path)
+
+    @property
     def where(self) -> str:
         """Name it in errors."""
         return str(self.model or self.run_dir)
@@ -90,14 +95,14 @@ class PredictSettings:
         top_n: Answers to each question.
         null_threshold: Limit of ``null_odds``; ``None`` for the run's.
         max_answer_length: Most tokens of an answer; ``None`` for the run's.
-        pooling: How the vectors of a text's tokens become one.
+        pooling: How the vectors of a text's tokens become one; ``None`` for the first of ``POOLINGS``.
     """
 
     top_k: int = 5
     top_n: int = 1
     null_threshold: float | None = None
     max_answer_length: int | None = None
-    pooling: str = POOLINGS[0]
+    pooling: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> PredictSettings:
@@ -130,7 +135,11 @@ def check_use(source: ModelSource, command: str | None, settings: PredictSetting
     else:
         return
     command = command or trained_for
+    if source.model is not None:
+        _check_head(command, trained_for, source.where)
     _check_command(command, trained_for, description, source.where)
+    if settings.pooling is not None and command != ENCODE:
+        raise ConfigError(f"it is for encode, and this model is served as {command}", "--pooling", "leave it out")
     if command == QUESTIONS:
         _answer_settings(description, settings, source.where)
         return
@@ -195,12 +204,14 @@ def _predictor_of_model(source: ModelSource, command: str | None, settings: Pred
     exported = read_description(source.model)
     trained_for = command_of(exported.task, exported.part)
     command = command or trained_for
-    if command == ENCODE and trained_for != ENCODE:
-        fix = "export the run once more with --export_part encoder, or give the run itself by --run_dir"
-        raise ConfigError(f"the model was exported with its head, for {trained_for}", source.where, fix)
+    _check_head(command, trained_for, source.where)
     _check_command(command, trained_for, exported.task, source.where)
     answers = _answer_settings(exported.task, settings, source.where) if command == QUESTIONS else None
-    tokenizer = _tokenizer(source, exported.task, assets_folder(source.model))
+    assets = assets_folder(source.model)
+    if (exported.task.spm_model or exported.task.vocabulary) and not (assets.is_dir() or source.names_tokenizer):
+        what = "the folder with the tokenizer of the model is missing"
+        raise CheckpointError(what, str(assets), f"move {assets.name} with the model, or name its tokenizer")
+    tokenizer = _tokenizer(source, exported.task, assets)
 
     key = read_key(source.key_file) if source.key_file is not None else None
     check_key(key, exported.encryption, source.where)
@@ -234,7 +245,14 @@ def _predictor(
         return QuestionAnswerer(model, answers, settings.top_n)
     from src.predict.text_encoder import TextEncoder
 
-    return TextEncoder(model, settings.pooling)
+    return TextEncoder(model, settings.pooling or POOLINGS[0])
+
+
+def _check_head(command: str, trained_for: str, where: str) -> None:
+    """Refuse vectors of an exported network that gives the answers of its head."""
+    if command == ENCODE and trained_for != ENCODE:
+        fix = "export the run once more with --export_part encoder, or give the run itself by --run_dir"
+        raise ConfigError(f"the model was exported with its head, for {trained_for}", where, fix)
 
 
 def _check_command(command: str, trained_for: str, description: TaskDescription, where: str) -> None:
@@ -270,7 +288,7 @@ def _answer_settings(description: TaskDescription, settings: PredictSettings, wh
 
 def _tokenizer(source: ModelSource, description: TaskDescription, assets: Path) -> Tokenizer:
     """Return the tokenizer that is named, else the one that lies beside the network."""
-    if source.spm_model_file or source.vocab_file_path:
+    if source.names_tokenizer:
         tokenizer = load_tokenizer(source.vocab_file_path, source.spm_model_file, description.do_lower_case)
     else:
         tokenizer = load_saved_tokenizer(assets, description)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from src.common.arguments import OneLineParser, given_path
+from src.common.arguments import OneLineParser, given_path, require_stdout
 from src.common.errors import ConfigError, DataError, OutputError
 from src.predict.help_texts import COMMANDS, DESCRIPTION, EXAMPLES_END, QUESTIONS_END, CommandHelp
 
@@ -127,7 +127,7 @@ def check_options(options: argparse.Namespace) -> None:
     Raises:
         ConfigError: An option has a value that cannot be, or does not go with another one.
         DataError: There is no such file of texts.
-        OutputError: A folder stands where the answers should go.
+        OutputError: A folder stands where the answers should go, or stdout is closed.
     """
     kind = COMMANDS[options.command].kind
     check_source(options)
@@ -150,6 +150,8 @@ def check_options(options: argparse.Namespace) -> None:
             raise DataError("no such file", str(path), "check the path")
     if options.output:
         _check_output(options)
+    else:
+        require_stdout("give --output FILE")
 
 
 def check_source(options: argparse.Namespace) -> None:

@@ -29,9 +29,12 @@ def object_of(line: GivenText, fix: str) -> dict[str, Any]:
         record = json.loads(line.text, object_pairs_hook=without_repetition)
     except json.JSONDecodeError as error:
         raise DataError(f"not valid json: {error.msg}", f"{line.where}, column {error.colno}", fix) from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or brackets thousands deep.
+    except RepeatedKeyError as error:
         raise DataError(f"not valid json: {error}", line.where, fix) from error
+    except RecursionError as error:
+        raise DataError("its brackets are nested too deep", line.where, fix) from error
+    except ValueError as error:
+        raise DataError("a number in it has thousands of digits", line.where, fix) from error
     if not isinstance(record, dict):
         raise DataError("the line is no object", line.where, fix)
     return record

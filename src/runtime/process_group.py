@@ -10,8 +10,8 @@ from mindspore import communication
 
 from src.common.errors import DeviceError
 
-# Set by launch.py and msrun, and by mpirun.
-_LOCAL_DEVICE_VARIABLES = ("DEVICE_ID", "OMPI_COMM_WORLD_LOCAL_RANK")
+# Set by launch.py and msrun, by ModelArts, and by mpirun.
+_LOCAL_DEVICE_VARIABLES = ("DEVICE_ID", "ASCEND_DEVICE_ID", "OMPI_COMM_WORLD_LOCAL_RANK")
 
 
 @dataclass(frozen=True)

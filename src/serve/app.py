@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.serve.answers import JsonResponse, trimmed
+from src.serve.answers import DrainingResponse, JsonResponse, trimmed
 from src.serve.batching import Job, JobQueue
-from src.serve.body import parse_body, read_body
+from src.serve.body import DRAINED_BYTES, parse_body, read_body
 from src.serve.metrics import CONTENT_TYPE, Metrics
 from src.serve.model_thread import ModelThread, log_unexpected
 from src.serve.openapi import openapi
@@ -79,9 +79,11 @@ class Api:
             Route("/openapi.json", self.description),
             *(Route(path, _page(*found)) for path, found in _PAGE_FILES.items()),
         ]
-        handlers: dict[Any, Any] = {RequestError: _problem, HTTPException: _http_error, ClientDisconnect: _gone}
+        handlers: dict[Any, Any] = {RequestError: self._problem, HTTPException: _http_error, ClientDisconnect: _gone}
         handlers[Exception] = _fault
         app = Starlette(routes=routes, exception_handlers=handlers)
+        # It would lead to an address that the client's own Host header names.
+        app.router.redirect_slashes = False
         return Outside(app, frozenset(route.path for route in routes), self._settings, self._metrics)
 
     async def predict(self, request: Request) -> Response:
@@ -150,6 +152,13 @@ class Api:
             raise RequestError(503, "the model is not loaded yet", "", LATER, retry_after_s=1)
         return JsonResponse(openapi(self._model.model.command, self._settings))
 
+    async def _problem(self, request: Request, problem: RequestError) -> Response:
+        # Who has asked whether it may send the body does not send it now.
+        if problem.drains and "expect" not in request.headers:
+            seconds = self._settings.read_timeout_s
+            return DrainingResponse(_content(problem), problem.status, problem.headers, DRAINED_BYTES, seconds)
+        return _refusal(problem)
+
 
 def _page(name: str, media_type: str) -> Any:
     """Return the endpoint of a file of the page."""
@@ -167,8 +176,12 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def _problem(request: Request, problem: RequestError) -> Response:
-    return JsonResponse({"error": problem.content}, status_code=problem.status, headers=problem.headers)
+def _refusal(problem: RequestError) -> Response:
+    return JsonResponse(_content(problem), status_code=problem.status, headers=problem.headers)
+
+
+def _content(problem: RequestError) -> dict[str, Any]:
+    return {"error": problem.content}
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
@@ -185,7 +198,17 @@ async def _gone(request: Request, error: ClientDisconnect) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    return await _problem(request, unexpected())
+    return _refusal(unexpected())
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Tell whether a body has a length and comes in chunks: a proxy may see another end of it than we do."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
+
+
+def _two_lengths() -> RequestError:
+    what, fix = "the body has a length and comes in chunks", "send one of both headers"
+    return RequestError(400, what, "Content-Length, Transfer-Encoding", fix, headers={"Connection": "close"})
 
 
 class Outside:
@@ -219,7 +242,8 @@ class Outside:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            app = _refusal(_two_lengths()) if _has_two_lengths(scope) else self._app
+            await app(scope, receive, send_with_headers)
         except Exception as error:
             # The client has been answered already; starlette hands the error on so that it is logged.
             log_unexpected(error, self._settings.full_errors)

@@ -17,8 +17,8 @@ from src.serve.settings import ServeSettings
 
 _FORM = '{"inputs": [{...}, ...]}'
 _CLOSE = {"Connection": "close"}
-# A client that sends too much reads no answer before it has sent all: so much more is read and thrown away.
-_DRAINED_BYTES = 4 << 20
+# Many clients read no answer before they have sent all: so much more is read and thrown away.
+DRAINED_BYTES = 4 << 20
 # What a request may ask for beside its inputs, by command, and what it gets by default.
 CANDIDATES = {"fill-mask": ("top_k", 5), "qa": ("top_n", 1)}
 
@@ -40,29 +40,35 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
     """Return the body.
 
     Raises:
-        RequestError: It is too large (413), too slow (408), or of another type than JSON (415).
+        RequestError: It is too large (413), too slow (408), or of another type than plain JSON (415).
         ClientDisconnect: The client has gone.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # Forms of other web sites cannot send this type, so a browser does not work for them.
         fix = "send the header Content-Type: application/json"
-        raise RequestError(415, "the body is not declared as JSON", "Content-Type", fix, headers=_CLOSE)
+        raise RequestError(415, "the body is not declared as JSON", "Content-Type", fix, headers=_CLOSE, drains=True)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", ""):
+        what, fix = "the body is declared as compressed", "send it as plain JSON, without Content-Encoding"
+        raise RequestError(415, what, "Content-Encoding", fix, headers=_CLOSE, drains=True)
     most = settings.max_body_bytes
-    too_large = RequestError(
-        413, f"the body has more than {most} bytes", "body", "send fewer inputs or shorter ones", headers=_CLOSE
-    )
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most and "expect" in request.headers:
-        raise too_large
+    if declared.isdecimal() and int(declared) > most:
+        raise _too_large(most, drains=True)
     try:
         body = await asyncio.wait_for(_collect(request, most), settings.read_timeout_s)
     except (TimeoutError, asyncio.TimeoutError) as error:
         what = f"the body did not come within {settings.read_timeout_s:g} s"
         raise RequestError(408, what, "body", "send it faster, or less at a time", headers=_CLOSE) from error
     if body is None:
-        raise too_large
+        raise _too_large(most, drains=False)
     return body
+
+
+def _too_large(most: int, *, drains: bool) -> RequestError:
+    what, fix = f"the body has more than {most} bytes", "send fewer inputs or shorter ones"
+    return RequestError(413, what, "body", fix, headers=_CLOSE, drains=drains)
 
 
 async def _collect(request: Request, most: int) -> bytes | None:
@@ -75,7 +81,7 @@ async def _collect(request: Request, most: int) -> bytes | None:
             parts.append(part)
         else:
             parts.clear()
-        if size > most + _DRAINED_BYTES:
+        if size > most + DRAINED_BYTES:
             return None
     return b"".join(parts) if size <= most else None
 
@@ -133,16 +139,27 @@ def _object(body: bytes) -> dict[str, Any]:
         raise RequestError(400, f"the body is not valid JSON: {error.msg}", where, fix) from error
     except RepeatedKeyError as error:
         raise RequestError(400, str(error), "body", "send each key once") from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, brackets thousands deep, or NaN.
-        raise RequestError(400, "the body is not valid JSON", "body", fix) from error
+    except _NoNumberError as error:
+        what, fix = f"the body is not valid JSON, which has no {error}", "leave it out, or send null"
+        raise RequestError(400, what, "body", fix) from error
+    except RecursionError as error:
+        what, fix = "lists or objects lie too deep in each other", "send inputs of texts and lists of words"
+        raise RequestError(400, what, "body", fix) from error
+    except ValueError as error:
+        # All that is left: Python reads no more digits.
+        what, fix = "a number has thousands of digits", "send numbers of fewer digits, or a long id as a text"
+        raise RequestError(400, what, "body", fix) from error
     if not isinstance(content, dict):
         raise RequestError(400, "the body is no JSON object", "body", fix)
     return content
 
 
+class _NoNumberError(ValueError):
+    """``NaN`` or ``Infinity``, which Python writes and JSON does not know."""
+
+
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    raise _NoNumberError(name)
 
 
 def _check_record(record: object, index: int, most: int) -> None:

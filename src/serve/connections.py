@@ -83,11 +83,21 @@ class GuardedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
         if self.cycle is not None and not self.cycle.response_complete:
-            # It is the body, and an answer may be on its way.
-            self.transport.close()
+            self._refuse_body()
             return
         fix = "speak HTTP/1.1, with less than 16 KiB of headers"
         self._refuse("invalid", HTTPStatus.BAD_REQUEST, "this is no valid HTTP request", fix)
+
+    def _refuse_body(self) -> None:
+        """Refuse a body whose chunks are damaged, unless an answer is on its way."""
+        if self.cycle.response_started:
+            self.transport.close()
+            return
+        # Who waits for the body waits for nothing; its answer would come behind this one.
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        fix = "send the size of each chunk in hexadecimal digits before it"
+        self._refuse("invalid", HTTPStatus.BAD_REQUEST, "the chunks of the body are damaged", fix)
 
     def _watch(self) -> None:
         """Let the time run while a request is incomplete and nobody else waits for it."""

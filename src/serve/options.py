@@ -58,7 +58,7 @@ def add_serve(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     help_text = "what to serve; default: what the network was trained for"
     answers.add_argument("--as", dest="serve_as", choices=tuple(COMMANDS), help=help_text)
     help_text = f"encode: how the vectors of a text's tokens become one (default: {POOLINGS[0]})"
-    answers.add_argument("--pooling", choices=POOLINGS, default=POOLINGS[0], help=help_text)
+    answers.add_argument("--pooling", choices=POOLINGS, help=help_text)
     # argparse's groups have the method that is needed, though they are no parsers.
     add_answer_limits(answers)  # type: ignore[arg-type]
     add = parser.add_argument_group("the server").add_argument
@@ -107,6 +107,9 @@ def settings_of(options: argparse.Namespace) -> ServeSettings:
             raise ConfigError(f"must be above 0, not {value}", f"--{name}", "give more")
     if not (math.isfinite(settings.max_wait_ms) and settings.max_wait_ms >= 0):
         raise ConfigError(f"must be 0 or more, not {settings.max_wait_ms}", "--max_wait_ms", "correct it")
+    if settings.max_queue < settings.max_inputs:
+        what = f"a request may have {settings.max_inputs} inputs (--max_inputs), and only {settings.max_queue} may wait"
+        raise ConfigError(what, "--max_queue", "give it no less than --max_inputs")
     if not 0 <= settings.port <= _LARGEST_PORT:
         raise ConfigError(f"{settings.port} is no port", "--port", f"give a number from 0 to {_LARGEST_PORT}")
     return settings

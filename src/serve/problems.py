@@ -21,6 +21,7 @@ class RequestError(Exception):
         index: Number of the input that is to blame, from 0.
         retry_after_s: Whole seconds after which another attempt makes sense.
         headers: More headers of the response.
+        drains: Whether a body that still comes is read and thrown away once the client has the answer.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class RequestError(Exception):
         index: int | None = None,
         retry_after_s: int | None = None,
         headers: dict[str, str] | None = None,
+        drains: bool = False,
     ) -> None:
         super().__init__(what)
         self.status = status
+        self.drains = drains
         self.content: dict[str, Any] = {"what": what, "where": where, "fix": fix}
         if index is not None:
             self.content["index"] = index

@@ -119,7 +119,7 @@ class PredictionServer:
         self._loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._loop.add_signal_handler(number, self._on_signal, number)
+                self._loop.add_signal_handler(number, self._on_signal)
         self.model.start()
         try:
             await self._uvicorn.serve(sockets=[self._socket])
@@ -127,12 +127,13 @@ class PredictionServer:
             # In a thread, so that a second signal is still heard.
             await asyncio.to_thread(self.model.stop)
 
-    def _on_signal(self, number: int) -> None:
+    def _on_signal(self) -> None:
+        # Which signal it was is not told: MindSpore turns Ctrl-C into SIGTERM.
         if self._uvicorn.should_exit:
-            logger.info("%s again: not waiting for clients", signal.Signals(number).name)
+            logger.info("asked to stop again: not waiting for clients")
             self._uvicorn.force_exit = True
         else:
-            logger.info("%s: finishing what runs", signal.Signals(number).name)
+            logger.info("asked to stop: finishing what runs")
             self._end()
 
     def _end(self) -> None:

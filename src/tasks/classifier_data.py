@@ -125,7 +125,12 @@ def _check_task_name(name: str, kind: str, named: tuple[str, ...]) -> None:
 def _warn_of_own_tasks(names: Sequence[str], kind: str, labels: tuple[str, ...]) -> None:
     """Say so when data bear the name of a GLUE task without being it."""
     for name in dict.fromkeys(names):
-        if glue_task_name(name) and not glue_task_of(name, kind, labels):
+        task = find_task(name)
+        if task is None or glue_task_of(name, kind, labels):
+            continue
+        if task.kind == kind and labels == tuple(str(number) for number in range(len(task.labels))):
+            logger.info("the records do not name the classes of %s, so their numbers stand for them", task.name)
+        else:
             logger.warning(
                 "the data are named %s, but are not those of GLUE's %s (%s%s): they are taken for a task of your own, "
                 "with the metrics of its kind and without a submission file",

@@ -18,10 +18,13 @@ from src.common.run_directory import is_run_directory
 from src.config.load import LoadedConfig
 from src.data.dataset import TrainStart
 from src.model.weights import load_weights
+from src.runtime.ascend import apply_ascend_settings
 from src.runtime.collectives import from_main, gather, share_parameters
 from src.runtime.device import setup_device
 from src.runtime.process_group import ProcessGroup, join_process_group, local_device_id
 from src.tasks.base import Task
+from src.tasks.diagnostics import NoDiagnostics, diagnostics_of
+from src.tasks.network_identity import check_scored_network
 from src.tasks.recorder import Recorder, SilentRecorder
 from src.tasks.results import finish, log_summary
 from src.tasks.run_home import RunHome
@@ -49,6 +52,8 @@ def run_task(make_task: Callable[[ProcessGroup], Task], loaded: LoadedConfig[Any
     """
     values = loaded.values
     group = start_process(loaded)
+    if not values.run_plan().train:
+        check_scored_network(Path(values.run_plan().scored_weights), loaded.network())
     task = make_task(group)
     if loaded.dry_run:
         return _dry_run(task, loaded)
@@ -70,6 +75,7 @@ def start_process(loaded: LoadedConfig[Any]) -> ProcessGroup:
     for notice in loaded.notices:
         logger.warning("%s", notice)
     setup_device(values.device_target, local_device_id(values.distribute, values.device_id), values.seed)
+    apply_ascend_settings(values, values.device_target)
     return join_process_group(values.distribute, values.device_num)
 
 
@@ -116,13 +122,15 @@ def _train(task: Task, loaded: LoadedConfig[Any], group: ProcessGroup) -> int:
     plan = loaded.values.run_plan()
     with contextlib.ExitStack() as stack:
         home = RunHome.claim(task.checkpoint_prefix, loaded, stack) if group.is_main else None
+        # Before anything is compiled: from then on MindSpore takes no dump any more.
+        diagnostics = stack.enter_context(diagnostics_of(loaded, loaded.run_directory(), group))
         step = int(from_main(group, home.step if home else 0))
         _check_same(task.data_identity(), "training data", group)
         _check_same(task.scored_identity(), "evaluation data", group)
         setup = build_training(task, loaded, step, group)
         whole = setup.sliced.blank()
         if home:
-            log_summary(task, loaded, setup, group)
+            log_summary(task, loaded, setup, group, step)
             home.load_start(setup, loaded, whole)
         together = [item for item in setup.step_cell.get_parameters() if item.name not in whole]
         share_parameters(group, [*together, *whole.values()])
@@ -133,7 +141,8 @@ def _train(task: Task, loaded: LoadedConfig[Any], group: ProcessGroup) -> int:
         if home:
             # Whatever could be wrong with the start was right: only now an earlier run is replaced.
             home.begin(task, loaded)
-        stopped_by = _fit(task, setup, home, group, step if loaded.values.resume else None)
+        resumed_step = step if loaded.values.resume else None
+        stopped_by = _fit(task, setup, home, group, resumed_step, diagnostics)
         if stopped_by:
             saved = "the state is saved; go on with --resume true" if plan.save else "nothing is saved, as configured"
             logger.warning("%s received: %s", signal.Signals(stopped_by).name, saved)
@@ -146,15 +155,23 @@ def _train(task: Task, loaded: LoadedConfig[Any], group: ProcessGroup) -> int:
     return 0
 
 
-def _fit(task: Task, setup: TrainingSetup, home: RunHome | None, group: ProcessGroup, resumed_step: int | None) -> int:
+def _fit(
+    task: Task,
+    setup: TrainingSetup,
+    home: RunHome | None,
+    group: ProcessGroup,
+    resumed_step: int | None,
+    diagnostics: NoDiagnostics,
+) -> int:
     """Train to the end; return the number of the signal that ended it early, or 0."""
+    diagnostics.attach(setup.step_cell)
     with contextlib.ExitStack() as stack:
         recorder = SilentRecorder()
         if home:
             total_steps, epoch_steps = setup.settings.total_steps, task.steps_per_epoch()
             recorder = stack.enter_context(Recorder(home.run, total_steps, epoch_steps, resumed_step, task.loss_unit))
         keeper = home.keeper if home else NoCheckpoints()
-        trainer = Trainer(task, setup, keeper, recorder, group)
+        trainer = Trainer(task, setup, keeper, recorder, group, diagnostics)
         stopped_by = trainer.fit(resumed_step or 0)
         recorder.draw()
     return stopped_by

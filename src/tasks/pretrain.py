@@ -8,6 +8,7 @@ from typing import Any
 from mindspore import nn
 
 from src.common.errors import ConfigError, DataError
+from src.common.wording import counted
 from src.config.load import LoadedConfig
 from src.config.pretrain import PretrainConfig
 from src.data.manifest import TokenizerInfo
@@ -146,4 +147,5 @@ class PretrainTask(TableTask[PretrainTable]):
 
 
 def _described(table: PretrainTable) -> str:
-    return f"{table.rows:,} of up to {table.max_seq_length} tokens in {len(table.files)} files of {table.source}"
+    files = counted(len(table.files), "file")
+    return f"{table.rows:,} of up to {table.max_seq_length} tokens in {files} of {table.source}"

@@ -14,6 +14,7 @@ from src.config.pretrain import PretrainConfig
 from src.model.weights import load_weights
 from src.runtime.collectives import share_parameters
 from src.tasks.driver import results_directory, start_process
+from src.tasks.network_identity import check_scored_network
 from src.tasks.pretrain import PretrainTask
 from src.tasks.results import log_table, print_score, write_report
 from src.tasks.weights_choice import best_or_latest_weights, checkpoint_folder
@@ -31,6 +32,8 @@ def run_evaluation(loaded: LoadedConfig[PretrainConfig]) -> int:
         AlbertError: Something that the user can mend.
     """
     checkpoint = _checkpoint(loaded)
+    run = None if loaded.values.eval_ckpt else loaded.run_directory()
+    check_scored_network(checkpoint, loaded.network(), run)
     directory = results_directory(loaded, checkpoint)
     group = start_process(loaded)
     task = PretrainTask(loaded, group, train=False, evaluate=True)

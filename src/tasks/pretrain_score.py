@@ -19,6 +19,9 @@ from src.runtime.process_group import ProcessGroup
 from src.tasks.base import Score
 from src.train.progress import EvaluationProgress
 
+# Places among the network's inputs.
+_SOP_LABEL, _ROW_WEIGHT = 3, -2
+
 
 def score_pretraining(
     network: nn.Cell, table: PretrainTable, plan: list[MicroBatch], batch_size: int, group: ProcessGroup
@@ -38,9 +41,13 @@ def score_pretraining(
     shares = gather(group, astuple(totals))
     totals = PretrainTotals(*(float(value) for value in shares.sum(axis=0)))
     figures = totals.figures()
-    report: dict[str, Any] = {**figures, "rows": int(totals.rows), "predictions": int(totals.predictions)}
-    line = ", ".join(f"{name} {value:.6f}" for name, value in figures.items())
-    lines = (f"{totals.rows:,.0f} records, {totals.predictions:,.0f} predictions", line)
+    counts = {"rows": int(totals.rows), "predictions": int(totals.predictions)}
+    report: dict[str, Any] = {**figures, "sop_baseline": totals.sop_baseline, **counts}
+    lines = (
+        f"{totals.rows:,.0f} records, {totals.predictions:,.0f} predictions",
+        f"sop_baseline {totals.sop_baseline:.6f}, the accuracy of always giving the more frequent order",
+        ", ".join(f"{name} {value:.6f}" for name, value in figures.items()),
+    )
     return Score("negative_loss", -figures["loss"], figures, report, lines)
 
 
@@ -58,12 +65,13 @@ def _run(
     for micro, batch in zip(plan, batches, strict=True):
         alive()
         predictions, rows = (float(value) for value in batch[-1].asnumpy())
+        swapped = float((batch[_SOP_LABEL].asnumpy()[:, 0] * batch[_ROW_WEIGHT].asnumpy()).sum())
         _, figures = network(*batch)
         mlm_loss, sop_loss, mlm_accuracy, sop_accuracy = (float(np.float64(item.asnumpy())) for item in figures)
         # The network divides by the batch's counts; multiplied again they are sums, which add up over batches.
         guarded = predictions + EMPTY_GUARD
         totals += PretrainTotals(
-            mlm_loss * guarded, mlm_accuracy * guarded, predictions, sop_loss * rows, sop_accuracy * rows, rows
+            mlm_loss * guarded, mlm_accuracy * guarded, predictions, sop_loss * rows, sop_accuracy * rows, rows, swapped
         )
         done += len(micro.indices)
         progress(done)

@@ -28,8 +28,22 @@ def log_table(title: str, rows: Mapping[str, Any]) -> None:
     logger.info("%s\n%s", title, "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items()))
 
 
-def log_summary(task: Task, loaded: LoadedConfig[Any], setup: TrainingSetup, group: ProcessGroup = ONE_PROCESS) -> None:
-    """Log what is about to be trained, so that a wrong setting is seen before hours are spent."""
+def log_summary(
+    task: Task,
+    loaded: LoadedConfig[Any],
+    setup: TrainingSetup,
+    group: ProcessGroup = ONE_PROCESS,
+    resumed_step: int = 0,
+) -> None:
+    """Log what is about to be trained, so that a wrong setting is seen before hours are spent.
+
+    Args:
+        task: What is trained.
+        loaded: The configuration.
+        setup: What the training is made of.
+        group: The processes that train together.
+        resumed_step: Step of the checkpoint that is gone on from; 0 for none.
+    """
     values, network, settings = loaded.values, loaded.network(), setup.settings
     plan = values.run_plan()
     processes = f" x {group.size} processes" if group.distributed else ""
@@ -52,7 +66,7 @@ def log_summary(task: Task, loaded: LoadedConfig[Any], setup: TrainingSetup, gro
             else "a thread beside the training",
             "optimizer": values.optimizer_name(),
             "weight decay": "; ".join(str(group) for group in setup.groups),
-            "start": plan.start_weights or "random weights",
+            "start": f"resumed at step {resumed_step}" if resumed_step else plan.start_weights or "random weights",
         },
     )
 

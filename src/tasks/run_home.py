@@ -18,6 +18,7 @@ from src.common.log import setup_logging
 from src.common.run_directory import RunDirectory
 from src.config.load import LoadedConfig
 from src.tasks.base import Task
+from src.tasks.network_identity import check_same_network, identity_in_config
 from src.tasks.training_setup import TrainingSetup
 from src.tasks.weights_choice import (
     NoCheckpoints,
@@ -129,11 +130,16 @@ def _find_resumed(
             refuse_used_folder(checkpoints)
         return None
     check_same_folder(run, checkpoints, plan.checkpoint_folder_key)
+    found = checkpoints.latest()
+    if found is not None:
+        # Older checkpoints do not name their network: then the run's configuration does.
+        known = {**identity_in_config(run.previous_config or {}), **found.position.extra}
+        fix = "resume with the earlier network, or start a new run from its weights"
+        check_same_network(known, loaded.network(), found.weights.name, fix)
     now = yaml.safe_load(loaded.to_yaml())
     for difference in diff_configs(run.previous_config or {}, now):
         if difference.key.split(".")[0] not in (*loaded.values.free_keys, *loaded.values.start_keys):
             logger.warning("the resumed run had another setting: %s", difference)
-    found = checkpoints.latest()
     if found is None:
         refuse_used_folder(checkpoints)
         if not (plan.random_start or plan.start_weights):

@@ -14,7 +14,7 @@ from typing import Any
 from src.tasks.feed import StepInfo
 
 # What the train cell returns before the network's own figures.
-_LOSS, _GRAD_NORM, _LEARNING_RATE, _LOSS_SCALE, OVERFLOW, _FIRST_FIGURE = range(6)
+_LOSS, _GRAD_NORM, _LEARNING_RATE, LOSS_SCALE, OVERFLOW, _FIRST_FIGURE = range(6)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class StepWindow:
             "learning_rate": float(last[_LEARNING_RATE].asnumpy()),
             "grad_norm": math.fsum(float(self._outputs[self._last_micro(i)][_GRAD_NORM].asnumpy()) for i in kept)
             / len(kept),
-            "loss_scale": float(last[_LOSS_SCALE].asnumpy()),
+            "loss_scale": float(last[LOSS_SCALE].asnumpy()),
             "overflow_steps": sum(skipped),
             "ms_per_step": 1000 * elapsed_s / updates,
             "tokens_per_s": self.processes * sum(info.tokens for info in self._infos) / elapsed_s,

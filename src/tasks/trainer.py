@@ -17,6 +17,7 @@ from src.evaluate.task_metrics import is_better
 from src.runtime.collectives import from_main
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Score, Task
+from src.tasks.diagnostics import NO_DIAGNOSTICS, NoDiagnostics
 from src.tasks.feed import Outputs, StepInfo
 from src.tasks.recorder import SilentRecorder
 from src.tasks.step_window import StepWindow
@@ -39,6 +40,7 @@ class Trainer:
         checkpoints: Where state is kept.
         recorder: Where figures go.
         group: The processes that train together; all of them run this same loop, step by step.
+        diagnostics: What looks into the updates.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Trainer:
         checkpoints: CheckpointManager | NoCheckpoints,
         recorder: SilentRecorder,
         group: ProcessGroup = ONE_PROCESS,
+        diagnostics: NoDiagnostics = NO_DIAGNOSTICS,
     ) -> None:
         self._task = task
         self._networks = setup.networks
@@ -57,6 +60,7 @@ class Trainer:
         self._checkpoints = checkpoints
         self._recorder = recorder
         self._group = group
+        self._diagnostics = diagnostics
         self._steps_per_epoch = task.steps_per_epoch()
         self._window = StepWindow(setup.networks.loss.figure_names, settings.accumulation_steps, group.size)
         every = max(1, settings.sink_steps)
@@ -70,6 +74,7 @@ class Trainer:
         with StopSignal() as stop:
             for infos, outputs in self._updates(step, stop):
                 step += 1
+                self._diagnostics.update(step, infos, outputs)
                 self._watch.add(step, infos, outputs)
                 self._recorder.advance(step)
                 is_last = step >= self._settings.total_steps
@@ -98,9 +103,14 @@ class Trainer:
 
         def run(*batch: Tensor) -> Outputs:
             beat(step + 1)
-            return self._step_cell(*batch, *self._vote(stop))
+            self._diagnostics.before(batch)
+            outputs = self._step_cell(*batch, *self._vote(stop))
+            self._diagnostics.after(outputs)
+            return outputs
 
-        for info, outputs in feed.run(run, from_queue=settings.sink_steps > 0):
+        # The batches of a queue on the device cannot be looked at.
+        from_queue = settings.sink_steps > 0 and not self._diagnostics.is_active
+        for info, outputs in feed.run(run, from_queue=from_queue):
             self._window.add(info, outputs)
             infos.append(info)
             if len(infos) == settings.accumulation_steps:

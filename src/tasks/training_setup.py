@@ -10,6 +10,7 @@ from src.config.load import LoadedConfig
 from src.runtime.device import overflow_may_saturate, seed_everything
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Networks, Task
+from src.tasks.network_identity import network_identity
 from src.train.cell import TrainStepCell
 from src.train.optimizers import ParameterGroup, build_optimizer, describe_groups
 from src.train.state_slices import SlicedState
@@ -80,6 +81,7 @@ def train_settings(task: Task, values: Any) -> TrainSettings:
         sink_steps=plan.sink_steps,
         identity={
             **task.data_identity(),
+            **network_identity(task.network_config()),
             "optimizer": values.optimizer_name(),
             "enable_lossscale": bool(values.enable_lossscale),
         },

@@ -15,9 +15,10 @@ from src.common.files import make_directory
 from src.common.run_directory import RunDirectory
 from src.common.run_lock import RunLock
 from src.config.run_plan import RunPlan
-from src.model.weights import load_weights
+from src.model.weights import load_entries, load_weights, network_config
 from src.train.checkpoint import CheckpointManager
 from src.train.checkpoint_files import BestEntry, CheckpointEntry, Metric, TrainPosition
+from src.weights.start_weights import foreign_format, read_start_weights
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +30,14 @@ def best_or_latest_weights(directory: Path, prefix: str) -> Path:
         CheckpointError: There are none, or all are damaged.
     """
     manager = CheckpointManager(directory, prefix, keep=1)
+    best, damage = None, ""
     try:
         best = manager.best()
     except CheckpointError as error:
-        logger.warning("%s; taking the newest checkpoint", error)
-        best = None
+        damage = str(error)
     found = best or manager.latest()
+    if damage:
+        logger.warning("%s; taking the newest checkpoint", damage)
     if found is None:
         raise CheckpointError("the run has no checkpoint yet", str(directory), "train first, or name a checkpoint")
     return directory / found.weights.name
@@ -43,12 +46,24 @@ def best_or_latest_weights(directory: Path, prefix: str) -> Path:
 def load_start_weights(network: nn.Cell, plan: RunPlan) -> None:
     """Load the checkpoint that training starts from, where one is named, and log what it gave.
 
+    Checkpoints of TensorFlow and folders of HF transformers are converted while they are read.
+
     Raises:
         CheckpointError: It does not fit.
     """
-    if plan.start_weights:
-        what: Literal["present", "backbone"] = "present" if plan.start_heads else "backbone"
-        logger.info("%s", load_weights(network, Path(plan.start_weights), what=what).summary())
+    if not plan.start_weights:
+        return
+    what: Literal["present", "backbone"] = "present" if plan.start_heads else "backbone"
+    path = Path(plan.start_weights)
+    kind = foreign_format(path)
+    if kind is None:
+        logger.info("%s", load_weights(network, path, what=what).summary())
+        return
+    read = read_start_weights(path, kind)
+    for notice in read.notices:
+        logger.info("%s: %s", read.path, notice)
+    read.require_network(network_config(network))
+    logger.info("%s", load_entries(network, read.entries, read.path, what=what).summary())
 
 
 class NoCheckpoints:

@@ -25,7 +25,7 @@ _SECTION = "albert_net_cfg"
 _SIZES = ("base", "large", "xlarge", "xxlarge")
 _KNOWN_MODELS = (SPM_MODEL, "30k-clean.model")
 # What a machine or a run decides and not the weights.
-_NOT_THE_NETWORKS = ("compute_type", "dtype", "recompute")
+_NOT_THE_NETWORKS = ("compute_type", "float32_operators", "dtype", "recompute")
 _MOST_LAYERS = 1000
 _NEEDED = ("num_hidden_layers", "num_attention_heads")
 

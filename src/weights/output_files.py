@@ -11,6 +11,7 @@ from pathlib import Path
 
 from src.common.errors import OutputError
 from src.common.files import make_directory, output_error, replace_durably, usual_mode
+from src.common.interrupts import unfinished_work
 
 
 @contextlib.contextmanager
@@ -30,7 +31,8 @@ def staging_folder(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(error, place) from error
     try:
-        yield folder
+        with unfinished_work():
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,7 +8,7 @@ from tests.ascend310_infer.application import Work, run
 
 DOCUMENTED = (
     *("--mindir_path", "--inputN_path", "--device", "--device_id", "--precision_mode", "--threads", "--input_limits"),
-    *("--output_dir", "--time_dir", "--warmup", "--help"),
+    *("--output_dir", "--time_dir", "--warmup", "--check_model", "--help"),
 )
 
 
@@ -53,12 +53,22 @@ def test_results_go_to_the_documented_folders(classifier: Work) -> None:
         ),
         ([], {"precision_mode": "enforce_fp16"}, "the precision can be chosen on Ascend only (--precision_mode)"),
         ([], {"device": "Ascend"}, "threads can be chosen on the CPU only (--threads) -> leave it out on Ascend"),
+        (["--check_model=1"], {}, "'1' is neither true nor false (--check_model) -> see --help"),
         ([], {"input_limits": "204,x"}, "'x' is not a number from 0 to 2147483647 (--input_limits)"),
         ([], {"input_limits": "204,2,2,2"}, "the model has 3 inputs, 4 limits are given"),
     ],
 )
 def test_wrong_options(classifier: Work, options: list[str], replaced: dict[str, str | None], error: str) -> None:
     assert error in classifier.refused(*options, **replaced)
+
+
+def test_a_model_is_checked_without_folders(classifier: Work) -> None:
+    folders = {f"input{number}_path": None for number in range(3)}
+    ended = classifier.run("--check_model=true", **folders)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == f"the model can be built for CPU and takes 3 inputs: {classifier.model}\n"
+    assert not classifier.results.exists()
+    assert not classifier.time_file.parent.exists()
 
 
 def test_no_options_at_all(application: Path, tmp_path: Path) -> None:

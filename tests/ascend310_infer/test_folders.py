@@ -150,6 +150,17 @@ def test_a_second_run_replaces_the_results(classifier: Work) -> None:
     assert (classifier.results / f"{FIRST}_0.bin").read_bytes() != before
 
 
+def test_a_failed_run_takes_its_new_folders_away(classifier: Work) -> None:
+    _cut(classifier)
+    (classifier.folder / "old").mkdir()
+    folders = {"output_dir": classifier.folder / "new/deep/xo", "time_dir": classifier.folder / "new/xt/"}
+    classifier.refused(**folders)
+    assert not (classifier.folder / "new").exists()
+    classifier.refused(output_dir=classifier.folder / "old", time_dir=classifier.folder / "old/xt")
+    assert (classifier.folder / "old").is_dir()
+    assert not (classifier.folder / "old" / "xt").exists()
+
+
 def test_a_failed_run_leaves_the_results_of_the_last_one(classifier: Work) -> None:
     assert classifier.run().status == 0
     before = {path.name: path.read_bytes() for path in classifier.results.iterdir()}

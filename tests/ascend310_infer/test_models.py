@@ -34,6 +34,35 @@ def _text(path: Path, content: bytes) -> None:
     path.write_text("no model\n" * 100)
 
 
+def _number(field: int, value: int) -> bytes:
+    """Return a field of protobuf that holds a number."""
+    return bytes([field << 3, value])
+
+
+def _text_of(field: int, text: str) -> bytes:
+    return bytes([field << 3 | 2, len(text)]) + text.encode()
+
+
+def _newer(path: Path, content: bytes) -> None:
+    """Write what is outermost in a model of MindSpore 2.10."""
+    head = _text_of(1, "1.1") + _text_of(2, "MindSpore") + _text_of(5, "2.10.0")
+    path.write_bytes(head + _text_of(7, "graph") + _number(10, 1) + _text_of(12, "primitive") + _number(13, 3))
+
+
+def _encrypted(path: Path, content: bytes) -> None:
+    path.write_bytes(b"\xd8\x5e\x3a\x7f" + bytes(100))
+
+
+def _encrypted_by_blocks(path: Path, content: bytes) -> None:
+    path.write_bytes(b"\xd9\x5e\x3a\x7f" + bytes(100))
+
+
+NEWER = (
+    "MindSpore Lite cannot build the model for CPU: this model was written by MindSpore 2.10.0 (MindIR version 3); "
+    "MindSpore Lite 2.0.0 on the CPU reads version 1 ({}) -> try the road with the models of tests/fixtures/mindir_v1"
+)
+
+
 @pytest.mark.parametrize(
     ("damage", "status", "error"),
     [
@@ -43,6 +72,9 @@ def _text(path: Path, content: bytes) -> None:
         (_begin, 3, "MindSpore Lite cannot build the model for CPU: "),
         (_half, 3, "MindSpore Lite cannot build the model for CPU: "),
         (_text, 3, "MindSpore Lite cannot build the model for CPU: "),
+        (_newer, 3, NEWER),
+        (_encrypted, 2, "the model is encrypted ({}) -> export it without a key"),
+        (_encrypted_by_blocks, 2, "the model is encrypted ({}) -> export it without a key"),
     ],
 )
 def test_damaged_models(classifier: Work, damage: Callable[[Path, bytes], None], status: int, error: str) -> None:
@@ -55,6 +87,11 @@ def test_there_is_no_ascend(classifier: Work) -> None:
     error = classifier.refused(device="Ascend310P", precision_mode="enforce_fp16", threads=None, status=3)
     assert "MindSpore Lite cannot build the model for Ascend: " in error
     assert "--device CPU runs without an Ascend" in error
+    newer = classifier.folder / "newer.mindir"
+    _newer(newer, b"")
+    error = classifier.refused(mindir_path=newer, device="Ascend", threads=None, status=3)
+    assert "; this model was written by MindSpore 2.10.0 (MindIR version 3) (" in error
+    assert "--device CPU" not in error
 
 
 def test_too_few_folders(classifier: Work) -> None:

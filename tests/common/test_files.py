@@ -109,3 +109,20 @@ def test_devices_and_pipes_keep_their_place(tmp_path: Path) -> None:
             write_text_atomic(path, "content")
         assert not path.is_file()
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_folders_that_were_made_for_a_file_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    def write_half(place: Path) -> None:
+        with atomic_path(place) as temporary:
+            temporary.write_text("half")
+            raise ValueError("bad")
+
+    for place in (tmp_path / "new" / "deep" / "file", tmp_path / "there" / "file"):
+        with pytest.raises(ValueError, match="bad"):
+            write_half(place)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+    with atomic_path(tmp_path / "new" / "deep" / "file") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "new" / "deep" / "file").read_text() == "whole"

@@ -10,7 +10,7 @@ import pytest
 
 from src.common.errors import ConfigError, OutputError
 from src.common.log import close_logging, setup_logging
-from src.common.run_directory import RunDirectory, is_run_directory, read_config
+from src.common.run_directory import RunDirectory, is_run_directory, read_config, run_of_folder
 from src.common.run_lock import LOCK_NAME
 
 ENVIRONMENT = {"device": "CPU"}
@@ -247,3 +247,12 @@ def test_an_earlier_run_is_there_until_the_new_one_begins(tmp_path: Path) -> Non
         run.begin("seed: 2\n", {"device": "CPU"})
         assert read_config(run.config_file) == {"seed": 2}
     assert files_below(tmp_path) < {*before}
+
+
+def test_the_run_of_a_folder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "assets").mkdir(parents=True)
+    assert run_of_folder(run / "assets") is None
+    (run / "environment.json").write_text('{"run_format": 1}', encoding="utf-8")
+    assert [run_of_folder(run / name) for name in ("assets", "data_dump/rank_0")] == [run, run]
+    assert [run_of_folder(run / name) for name in ("", "exported")] == [None, None]

@@ -134,3 +134,13 @@ def test_wrong_options_of_pretraining(case: str) -> None:
         load_config("pretrain", options)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("task", ["classifier", "squad"])
+def test_fine_tuning_takes_batches_from_a_queue_where_there_is_one(task: Any) -> None:
+    on = {"enable_data_sink": "true", "data_sink_steps": 20}
+    assert plan_of(task, device_target="Ascend", **on).sink_steps == 20
+    assert plan_of(task, device_target="GPU", enable_data_sink="true").sink_steps == 1
+    for other in ({"device_target": "CPU"}, {"device_target": "Ascend", "bucket_list": "[64]"}):
+        assert plan_of(task, **on, **other).sink_steps == 0
+    assert plan_of(task, device_target="Ascend", data_sink_steps=20).sink_steps == 0

@@ -64,6 +64,20 @@ def test_every_form_is_recognised_and_read(
     assert _read(path, text_format) == documents
 
 
+@pytest.mark.parametrize("name", ["c1.jsonl", "text.txt", "c1.jsonl.gz"])
+def test_json_without_text_is_no_text(tmp_path: Path, name: str) -> None:
+    content = b'\n{"id": 0, "content": "One is here. Two is here."}\n'
+    path = _write(tmp_path, gzip.compress(content) if name.endswith("gz") else content, name)
+    with pytest.raises(DataError, match=rf"{name}:2: JSON without 'text' -> give every line a string 'text'"):
+        detect_format(path)
+
+
+def test_a_brace_that_begins_no_json(tmp_path: Path) -> None:
+    assert detect_format(_write(tmp_path, '{"a broken line\nOne is here.\n')) == "sentences"
+    # In a file of JSON the reader says what is wrong with it.
+    assert detect_format(_write(tmp_path, '{"text": "a\n', "a.json")) == "wikiextractor_json"
+
+
 @pytest.mark.parametrize(
     ("content", "text_format", "message"),
     [

@@ -128,10 +128,10 @@ def test_a_schema_beside_the_records_must_not_contradict_them(tmp_path: Path, ma
         read(tmp_path, None)
 
 
-def test_a_broken_schema_beside_the_records_is_only_warned_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_schema_beside_the_records_is_refused(folder: Path) -> None:
     (folder / "schema.json").write_text("{")
-    assert read(folder, None).rows == 10
-    assert "the schema is no JSON" in caplog.text
+    with pytest.raises(DataError, match=r"schema\.json: the schema is no JSON.* -> mend or remove it"):
+        read(folder, None)
 
 
 def test_a_schema_of_mindrecord_files_is_compared_too(tmp_path: Path) -> None:

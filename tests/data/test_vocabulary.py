@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import train_vocabulary as command
 from src.common.cli import run_command
 from src.common.errors import ConfigError, DataError, OutputError
 from src.data.tokenization import load_tokenizer
-from src.data.vocabulary import USER_SYMBOLS, VocabularySettings, find_files, train_vocabulary
+from src.data.vocabulary import USER_SYMBOLS, VocabularySettings, train_vocabulary
 
 LINES = [
     "The Quick brown fox (it was 2010) jumps over the lazy dog.",
@@ -72,10 +73,33 @@ def test_gzip_patterns_and_repeats(tmp_path: Path) -> None:
     (tmp_path / "deep/a.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(LINES).encode())
     (tmp_path / "odd[1].txt").write_text("\n".join(LINES), encoding="utf-8")
     patterns = [str(tmp_path / "**/*.txt"), str(tmp_path / "deep/er/*.gz"), str(tmp_path / "odd[1].txt")]
-    assert [path.name for path in find_files(patterns)] == ["a.txt", "odd[1].txt", "b.txt.gz"]
     result = train_vocabulary(patterns, tmp_path / "out", VocabularySettings(vocab_size=70))
     assert (result.files, result.lines) == (3, 36)
     assert "\ufeff" not in result.vocab_file.read_text(encoding="utf-8")
+
+
+def test_a_folder_stands_for_the_files_below_it(tmp_path: Path) -> None:
+    for name in ("a.txt", "deep/b.txt", "deep/.hidden"):
+        path = tmp_path / "corpus" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(LINES), encoding="utf-8")
+    result = train_vocabulary([str(tmp_path / "corpus")], tmp_path / "out", VocabularySettings(vocab_size=70))
+    assert (result.files, result.lines) == (2, 24)
+
+
+@pytest.mark.parametrize("kind", ["json", "doc"])
+def test_what_wikiextractor_wrote_is_read_as_its_text(kind: str, tmp_path: Path) -> None:
+    text = "\n".join(LINES)
+    plain, extracted = tmp_path / "plain.txt", tmp_path / "wiki_00"
+    plain.write_text(text, encoding="utf-8")
+    document = f'<doc id="1" title="Zzz">\nZzz\n\n{text}\n</doc>\n'
+    if kind == "json":
+        document = json.dumps({"id": "1", "title": "Zzz", "text": f"Zzz\n{text}"})
+    extracted.write_text(document, encoding="utf-8")
+    settings = VocabularySettings(vocab_size=70)
+    results = [train_vocabulary([str(path)], tmp_path / path.stem, settings) for path in (plain, extracted)]
+    assert results[0].sha256 == results[1].sha256
+    assert results[1].lines == 12
 
 
 def test_long_lines_and_reserved_characters_count(tmp_path: Path) -> None:
@@ -121,8 +145,10 @@ def test_wrong_inputs_are_refused(corpus: Path, tmp_path: Path) -> None:
     refuse(b"plain text\n", "plain.gz", r"plain\.gz: damaged gzip file")
     with pytest.raises(DataError, match=r"none\*\.txt: no file matches"):
         train_vocabulary([str(tmp_path / "none*.txt")], tmp_path / "out", SETTINGS)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no file matches"):
-        train_vocabulary([str(tmp_path)], tmp_path / "out", SETTINGS)
+        train_vocabulary([str(tmp_path / "empty")], tmp_path / "out", SETTINGS)
+    refuse(b'{"content": "no text"}\n', "other.jsonl", r"other\.jsonl:1: JSON without 'text'")
     (tmp_path / "blank.txt").write_text(" \n\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"blank\.txt: there is no text"):
         train_vocabulary([str(tmp_path / "blank.txt")], tmp_path / "out", SETTINGS)
@@ -176,8 +202,9 @@ def test_command_reports_errors_in_one_line(corpus: Path, tmp_path: Path, capsys
     ("arguments", "message"),
     [
         (["--vocab_size", "many"], "not a whole number"),
-        (["--vocab_size", "0"], "not a whole number of at least 14"),
-        (["--input_sentence_size", "100"], "not a whole number of at least 101"),
+        (["--vocab_size", "0"], "not a whole number from 14 to 2147483647"),
+        (["--vocab_size", "999999999999"], "not a whole number from 14 to 2147483647"),
+        (["--input_sentence_size", "100"], "not a whole number from 101 to 2147483647"),
         (["--character_coverage", "0.5"], "not a share from 0.98 to 1"),
         (["--do_lower_case", "maybe"], "neither true nor false"),
         (["--output_prefix", "folder/"], "names a folder"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from src.common.cli import run_command
+from src.common.errors import OutputError
 from src.evaluate.squad_score import main
 from tests.measured import run_measured
 
@@ -33,6 +34,12 @@ def squad(version: str, *questions: dict[str, Any]) -> dict[str, Any]:
 
 V1 = squad("1.1", question("a", "one"), question("b", "two words"))
 V2 = squad("v2.0", question("a", "one", impossible=False), question("b", impossible=True))
+
+
+def test_figures_are_not_lost_where_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OutputError, match="stdout is closed, and the answers would go there -> give --output FILE"):
+        main(["data.json", "predictions.json"])
 
 
 class Desk:

@@ -221,15 +221,20 @@ def test_places_that_cannot_be_written(tiny_run: Runs, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_nothing(tiny_run: Runs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_leave_one_line_and_nothing_else(tiny_run: Runs, tmp_path: Path, number: int) -> None:
     run, _ = tiny_run("sst-2")
-    argv = [sys.executable, str(ROOT / "export.py"), "--run_dir", str(run), "--export_file_name", str(tmp_path / "m")]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    argv = [sys.executable, str(ROOT / "export.py"), "--run_dir", str(run), "--export_file_name", "m"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not list(tmp_path.iterdir()):
             time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(120) != 0
-    finally:
-        process.kill()
+        # By now the network is compiled, to be compared with what is written.
+        time.sleep(0.2)
+        process.send_signal(number)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if not line.startswith(("network: ", "loaded "))] == ["interrupted"]
     assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ import yaml
 
 from src.model.weights import read_checkpoint
 from tests.entry import runs
+from tests.entry.bad_input.support import snapshot
 from tests.entry.pretraining_support import (
     NETWORK,
     STEPS,
@@ -102,7 +103,9 @@ def test_the_last_line_tells_the_best_score(pretrained: Pretrained) -> None:
     best = min(records_of(run, "eval"), key=lambda record: record["loss"])
     assert outcome.last_line == ", ".join(f"{name} {best[name]:.6f}" for name in FIGURES)
     report = report_of(run, "held_out")
-    assert outcome.out.splitlines()[-2] == f"{report['rows']:,} records, {report['predictions']:,} predictions"
+    *_, counts, baseline, _ = outcome.out.splitlines()
+    assert counts == f"{report['rows']:,} records, {report['predictions']:,} predictions"
+    assert baseline.startswith(f"sop_baseline {report['sop_baseline']:.6f}, ")
     assert manifest_of(run)["best"]["metric"] == {"name": "negative_loss", "value": -best["loss"]}
 
 
@@ -127,6 +130,25 @@ def test_evaluation_gives_the_figures_of_the_training(
     found = report_of(tmp_path / "scores", "held_out")
     assert {name: found[name] for name in found} == pytest.approx({name: expected[name] for name in found}, rel=2e-5)
     assert [path.name for path in (tmp_path / "scores").iterdir()] == ["eval"]
+
+
+def test_another_network_is_refused(pretrained: Pretrained) -> None:
+    """All layers share one set of weights: a network with one more loads them, and gives other numbers."""
+    run = pretrained[0]
+    before = snapshot(run)
+    own = ["--config_path", run / "config.yaml", "--custom_net_cfg.num_hidden_layers", 2]
+    best = run / "checkpoints" / "checkpoint_albert-best.ckpt"
+    for script, *more in (
+        ("run_pretrain", "--resume", "true"),
+        ("pretrain_eval",),
+        ("pretrain_eval", "--eval_ckpt", best),
+    ):
+        again = call(script, [*own, *more])
+        assert (again.status, again.out) == (2, "")
+        (line,) = [line for line in again.err.splitlines() if line.startswith("error: ")]
+        assert "the weights are those of another network: network.num_hidden_layers was 1, is 2 ->" in line
+        assert "another setting" not in again.err
+    assert snapshot(run) == before
 
 
 def test_fine_tuning_begins_with_the_whole_backbone(

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import yaml
 from src.common.files import sha256_of
 from src.data.table import read_table
 from src.train.checkpoint_files import BestEntry
+from tests.entry.bad_input.support import snapshot
 from tests.entry.runs import (
     NETWORK,
     TRAINING,
@@ -170,6 +172,19 @@ def test_evaluation_of_a_checkpoint_gives_the_same_score(tiny_run: Runs, tiny_da
     assert again.out == outcome.out
     assert report_of(tmp_path / "evaluation", "sst-2_dev") == report_of(run, "sst-2_dev")
     assert sorted(path.name for path in (tmp_path / "evaluation").iterdir()) == ["eval"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_another_network_than_that_of_the_run_is_refused(tiny_run: Runs, tiny_data: Data, resume: bool) -> None:
+    run, _ = tiny_run("sst-2")
+    before = snapshot(run)
+    keys: dict[str, Any] = {"load_finetune_checkpoint_path": run / "checkpoints" / "classifier-best.ckpt"}
+    keys |= {**NETWORK, "albert_net_cfg.num_attention_heads": 4}
+    own = ["--config_path", run / "config.yaml", "--resume", "true", "--albert_net_cfg.num_attention_heads", 4]
+    again = call("run_classifier", own if resume else arguments(keys, tiny_data["sst-2"].keys("dev")))
+    assert again.status == 2
+    assert "the weights are those of another network: network.num_attention_heads was 2, is 4" in again.err
+    assert snapshot(run) == before
 
 
 def test_results_go_to_the_run_of_the_checkpoint(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ def test_figures_are_means() -> None:
     }
 
 
+def test_the_baseline_is_the_more_frequent_order() -> None:
+    assert PretrainTotals(rows=4, swapped=3).sop_baseline == 0.75
+    assert PretrainTotals(rows=4, swapped=1).sop_baseline == 0.75
+
+
 def test_totals_add_up_over_batches_of_different_sizes() -> None:
     both = SOME + OTHERS
     assert (both.predictions, both.rows) == (10, 6)

@@ -119,8 +119,6 @@ def test_what_is_no_description(model: Path, content: bytes) -> None:
 def test_parts_that_are_missing(model: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such model"):
         read_description(tmp_path / "other.mindir")
-    with pytest.raises(CheckpointError, match="there is no such model"):
-        read_description(tmp_path)
     content = model.read_bytes()
     model.unlink()
     with pytest.raises(CheckpointError, match="there is no such model"):
@@ -148,3 +146,26 @@ def test_a_model_whose_json_is_that_of_another_format(model: Path) -> None:
     other.write_bytes(b"graph")
     with pytest.raises(CheckpointError, match=r"albert_v1.5.json describes albert_v1.5.mindir"):
         read_description(other)
+
+
+def test_paths_that_name_no_model(model: Path, tmp_path: Path) -> None:
+    cases = {
+        tmp_path: f"this is a folder -> name the model in it: {model.name}",
+        tmp_path / "albert_v1.5": f"there is no such model -> did you mean {model.name}\\?",
+        tmp_path / "other": "there is no such model -> check the path",
+    }
+    for path, message in cases.items():
+        with pytest.raises(CheckpointError, match=message):
+            read_description(path)
+    model.unlink()
+    with pytest.raises(CheckpointError, match="this is a folder -> name the file of a model"):
+        read_description(tmp_path)
+
+
+def test_the_key_of_a_damaged_description_is_named(model: Path) -> None:
+    change(model, lambda content: content["task"].update(length="long"))
+    with pytest.raises(CheckpointError, match=r"the description of the model is damaged: task\.length: "):
+        read_description(model)
+    change(model, lambda content: content["task"].update(length=1000))
+    with pytest.raises(CheckpointError, match="damaged: the length is not one of the network's"):
+        read_description(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "dynamic ONNX": ({"file_format": "ONNX", "export_dynamic": True}, "ONNX files take batches of one size"),
     "AIR on the CPU": ({"file_format": "AIR"}, "only an Ascend writes AIR files"),
     "encrypted ONNX": ({"file_format": "ONNX", "enc_key_file": "key"}, "MindSpore does not encrypt ONNX files"),
+    "a mode without a key": ({"enc_mode": "AES-GCM"}, "enc_mode: without a key the model would not be encrypted"),
     "no key": ({"enc_key_file": "missing"}, "cannot read the key"),
     "another ending": ({"export_file_name": "model.onnx"}, "the ending .onnx is not that of MINDIR"),
     "a folder": ({"export_file_name": "."}, "this is a folder"),
@@ -83,13 +85,53 @@ def test_the_key_is_read_and_not_shown(tmp_path: Path, monkeypatch: pytest.Monke
         plan(tmp_path, enc_key_file="env:ALBERT_KEY", enc_mode="SM4-CBC")
 
 
-@pytest.mark.parametrize("name", ["model.mindir", "model.json"])
-def test_an_earlier_export_is_replaced_only_when_told(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("{}", encoding="utf-8")
+def describe(path: Path, file: str, **keys: Any) -> None:
+    content = {"format": "MINDIR", "file": file, "sha256": "0", "part": "model", "task": {}, **keys}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize("names", [["model.json"], ["model.json", "model.mindir"]])
+def test_an_earlier_export_is_replaced_only_when_told(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        describe(tmp_path / name, "model.mindir")
     with pytest.raises(OutputError, match="there is an export of this name already"):
         plan(tmp_path)
     assert plan(tmp_path, overwrite=True).overwrite
-    assert (tmp_path / name).read_text(encoding="utf-8") == "{}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+FOREIGN: dict[str, tuple[str, str]] = {
+    "notes": ("model.json", '{"written": "by hand", "file": "model.mindir"}'),
+    "no json": ("model.json", "{"),
+    "a list": ("model.json", "[1]"),
+    "deep": ("model.json", "[" * 100_000),
+    "another format": ("model.json", '{"format": 1, "file": "", "sha256": "", "part": "", "task": ""}'),
+    "a model without description": ("model.mindir", "of another program"),
+}
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("case", list(FOREIGN))
+def test_files_of_others_are_never_replaced(tmp_path: Path, case: str, overwrite: bool) -> None:
+    name, content = FOREIGN[case]
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(OutputError, match=f"{name}: something else stands where the export should go"):
+        plan(tmp_path, overwrite=overwrite)
+    assert (tmp_path / name).read_text(encoding="utf-8") == content
+
+
+@pytest.mark.parametrize("name", ["assets/task", "checkpoints/manifest", "eval/new", "predictions/deep/er/new"])
+def test_the_folders_of_a_run_are_its_own(tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    (run / "assets").mkdir(parents=True)
+    assert plan(tmp_path, export_file_name=run / name)
+    (run / "environment.json").write_text('{"run_format": 1}', encoding="utf-8")
+    for overwrite in (True, False):
+        with pytest.raises(OutputError, match="here the run run keeps files of its own"):
+            plan(tmp_path, export_file_name=run / name, overwrite=overwrite)
+    with pytest.raises(OutputError, match="something else stands"):
+        plan(tmp_path, export_file_name=run / "environment", overwrite=True)
+    assert plan(tmp_path, export_file_name=run / "exported" / "model")
 
 
 def test_what_is_no_export_is_never_replaced(tmp_path: Path) -> None:
@@ -113,7 +155,27 @@ def test_what_is_no_export_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_two_formats_do_not_share_a_name(tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text('{"file": "model.mindir"}', encoding="utf-8")
+    describe(tmp_path / "model.json", "model.mindir")
     with pytest.raises(OutputError, match=r"model.json describes another model, model.mindir"):
         plan(tmp_path, file_format="ONNX", overwrite=True)
     assert plan(tmp_path, overwrite=True)
+
+
+def test_a_mode_in_a_file_without_a_key(tmp_path: Path) -> None:
+    overlay = tmp_path / "more.yaml"
+    overlay.write_text("enc_mode: SM4-CBC\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="without a key the model would not be encrypted"):
+        plan(tmp_path, overlay=overlay)
+    overlay.write_text("enc_mode: AES-GCM\n", encoding="utf-8")
+    assert plan(tmp_path, overlay=overlay).encryption == ""
+
+
+def test_batches_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"export_batch_size.*65536"):
+        plan(tmp_path, export_batch_size=65_537)
+    assert plan(tmp_path, export_batch_size=65_536).rows == 65_536
+
+
+def test_whether_places_were_asked_for(tmp_path: Path) -> None:
+    assert not plan(tmp_path).asks_predictions
+    assert plan(tmp_path, export_predictions=20).asks_predictions

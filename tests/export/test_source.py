@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from src.common.errors import AlbertError, CheckpointError, ConfigError, DataError
 from src.config.export_config import load_export_config
 from src.export.heads import read_head
+from src.export.shapes import input_specs
 from src.export.source import ExportSource, find_source
 from tests.entry.runs import arguments
 from tests.export.export_runs import LABELS, LENGTH, config_keys, make_run, write_vocabulary
@@ -198,3 +200,38 @@ def test_a_run_without_a_vocabulary_takes_the_one_that_is_named(tmp_path: Path) 
     assert source({"run_dir": run}).vocab_file_path == ""
     vocabulary = tmp_path / "vocab.txt"
     assert source({"run_dir": run, "vocab_file_path": vocabulary}).vocab_file_path == str(vocabulary)
+
+
+def test_a_vocabulary_that_is_given_counts_before_that_of_the_run(run_of: Runs, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_of("classification"), tmp_path / "run"))
+    same = write_vocabulary(tmp_path / "same.txt")
+    assert source({"run_dir": run, "vocab_file_path": same}).vocab_file_path == str(same)
+    (run / "assets" / "vocab.txt").unlink()
+    assert source({"run_dir": run, "vocab_file_path": same}).vocab_file_path == str(same)
+    same.write_text(same.read_text(encoding="utf-8").replace("film", "fulm"), encoding="utf-8")
+    with pytest.raises(DataError, match="not the one that the run was trained with"):
+        source({"run_dir": run, "vocab_file_path": same})
+
+
+def test_a_yaml_file_that_is_not_that_of_the_run(run_of: Runs, tmp_path: Path) -> None:
+    run = run_of("classification")
+    keys = {"run_dir": run, **configured(tmp_path, "span")}
+    with pytest.raises(ConfigError, match=r"this is a file for squad, and .* a run of classifier -> leave it out"):
+        source(keys)
+    same = {"run_dir": run, **configured(tmp_path, "classification")}
+    assert source(same).task.labels == LABELS["classification"]
+    with pytest.raises(ConfigError, match="the run was trained with hidden_size 16, not 8"):
+        source(same, {"albert_net_cfg.hidden_size": 8})
+
+
+def test_places_of_masks_that_a_row_does_not_have(run_of: Runs) -> None:
+    few, many = plan_of(predictions=LENGTH, asks_predictions=True), plan_of(predictions=17, asks_predictions=True)
+    masked, labelled = (source({"run_dir": run_of(kind)}).task for kind in ("pretraining", "classification"))
+    assert input_specs(masked, few, LENGTH)[3].shape == (1, LENGTH)
+    assert input_specs(masked, replace(many, asks_predictions=False), LENGTH)[3].shape == (1, 17)
+    with pytest.raises(ConfigError, match=r"a row of 16 tokens has no 17 places of \[MASK\] -> give 16 or less"):
+        input_specs(masked, many, LENGTH)
+    assert len(input_specs(labelled, plan_of(), LENGTH)) == 3
+    for task, plan in ((labelled, few), (masked, replace(few, part="encoder"))):
+        with pytest.raises(ConfigError, match="export_predictions: this network is not asked for words"):
+            input_specs(task, plan, LENGTH)

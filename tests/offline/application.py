@@ -90,15 +90,19 @@ def _network(run: Path) -> tuple[TaskDescription, object]:
 def main(argv: Sequence[str]) -> int:
     """Take the command line of ``ascend310_infer``."""
     parser = argparse.ArgumentParser()
-    for name in ("mindir_path", "input0_path", "input1_path", "input2_path"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--mindir_path", type=Path, required=True)
+    for name in ("input0_path", "input1_path", "input2_path"):
+        parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--input3_path", type=Path)
     parser.add_argument("--output_dir", type=Path, default=Path("result_files"))
     parser.add_argument("--time_dir", type=Path, default=Path("time_result"))
     parser.add_argument("--device_id", type=int, default=0)
     parser.add_argument("--device", default="Ascend")
     parser.add_argument("--warmup", type=int, default=0)
+    parser.add_argument("--check_model", choices=("true", "false"), default="false")
     options = parser.parse_args(argv)
+    if options.check_model == "true":
+        return 0
     folders = [options.input0_path, options.input1_path, options.input2_path]
     answer(options.mindir_path, folders, options.output_dir)
     options.time_dir.mkdir(exist_ok=True)

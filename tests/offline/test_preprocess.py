@@ -81,21 +81,29 @@ def test_a_model_decides_sizes_labels_and_vocabulary(exported: Exported, tiny_da
     assert content_of(again) == content_of(folder)
 
 
-def test_a_model_for_any_size_takes_the_given_one(exported: Exported, tiny_data: Data, tmp_path: Path) -> None:
-    model = exported(rows=None, length=None)
-    given = ("--model", model, "--eval_data_file_path", tiny_data["sst-2"].file("dev"), "--result_path")
-    assert preprocess(*given, tmp_path / "one").status == 0
-    assert read_offline_manifest(tmp_path / "one").batch_size == 1
-    assert preprocess(*given, tmp_path / "two", "--eval_batch_size", 7, "--seq_length", 14).status == 0
-    manifest = read_offline_manifest(tmp_path / "two")
-    assert (manifest.batch_size, manifest.length) == (7, 14)
-
-
-def test_a_model_has_no_more_positions_than_it_was_trained_with(
-    exported: Exported, tiny_data: Data, tmp_path: Path
+@pytest.mark.parametrize(
+    ("sizes", "values", "what"),
+    [
+        ((None, None), {}, "the model takes batches of any size"),
+        ((8, None), {}, "the model takes batches of any size"),
+        ((8, 16), {"format": "ONNX"}, "this is a model in the format ONNX, and ascend310_infer runs MindIR"),
+        ((8, 16), {"encryption": "AES-GCM"}, "the model is encrypted (AES-GCM)"),
+    ],
+)
+def test_models_that_the_application_cannot_run(
+    sizes: tuple[int | None, int | None],
+    values: dict[str, str],
+    what: str,
+    exported: Exported,
+    tiny_data: Data,
+    tmp_path: Path,
 ) -> None:
-    given = ("--model", exported(None, None), "--eval_data_file_path", tiny_data["sst-2"].file("dev"))
-    refused(*given, "--seq_length", 17, "--result_path", tmp_path / "out", what="the model has 16 positions, not 17")
+    model = exported(*sizes)
+    place = model.with_suffix(".json")
+    place.write_text(json.dumps(json.loads(place.read_text()) | values))
+    given = ("--model", model, "--eval_data_file_path", tiny_data["sst-2"].file("dev"))
+    refused(*given, "--result_path", tmp_path / "out", what=what)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,15 @@ def test_a_pretrained_network_answers_nothing(exported: Exported, tiny_data: Dat
     shapes = {"sequence_output": [rows, length, hidden], "pooled_output": [rows, hidden]}
     outputs = [{"name": name, "dtype": "float32", "shape": shape} for name, shape in shapes.items()]
     model.with_suffix(".json").write_text(json.dumps(content | {"part": "encoder", "outputs": outputs}))
-    refused("--model", model, "--result_path", tmp_path / "out", what="the model gives no labels")
+    given = ("--model", model, "--eval_data_file_path", "dev.mindrecord", "--result_path", tmp_path / "out")
+    refused(*given, what="the model gives no labels")
+
+
+def test_missing_data_are_told_before_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "preprocess_result").mkdir()
+    (tmp_path / "preprocess_result" / "thesis.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    refused(what="no data are given")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +178,7 @@ def test_a_pretrained_network_answers_nothing(exported: Exported, tiny_data: Dat
         (["--task_type", "squad9"], "there is no task"),
         (["--eval_batch_size", "0"], "--eval_batch_size"),
         (["--eval_data_file", "x"], "did you mean --eval_data_file_path?"),
-        (["--model", "absent.mindir"], "absent.mindir"),
+        (["--model", "absent.mindir", "--eval_data_file_path", "dev.mindrecord"], "absent.mindir"),
     ],
 )
 def test_options_that_cannot_be(given: list[object], what: str, tmp_path: Path) -> None:

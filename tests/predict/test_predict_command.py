@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from src.common.errors import AlbertError, CheckpointError, ConfigError, DataError
+from src.common.errors import AlbertError, CheckpointError, ConfigError, DataError, OutputError
+from src.common.files import sha256_of
+from src.export.description import ExportDescription, TensorSpec, description_path, write_description
 from src.predict.loading import ModelSource, load_predictor
 from src.predict.options import check_options, make_parser
 from src.predict.shown import shown, shown_answers
+from src.tasks.assets import TaskDescription
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +48,28 @@ def test_an_array_holds_vectors_alone(command: str, more: list[str], message: st
 def test_a_checkpoint_that_is_absent_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such checkpoint"):
         load_predictor(ModelSource(run_dir=tmp_path, checkpoint=tmp_path / "absent.ckpt"))
+
+
+def test_answers_are_not_lost_where_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    argv = ["classify", "--run_dir", "run", "a film"]
+    with pytest.raises(OutputError, match="stdout is closed, and the answers would go there -> give --output FILE"):
+        check_options(make_parser().parse(argv))
+    check_options(make_parser().parse([*argv, "--output", "answers.txt"]))
+
+
+def test_a_model_without_its_assets(tmp_path: Path) -> None:
+    task = TaskDescription("regression", "", (), 8, (8,), {"seq_length": 8}, "a.model", "", do_lower_case=True)
+    inputs = tuple(TensorSpec(name, "int32", (2, 8)) for name in ("input_ids", "input_mask", "segment_ids"))
+    model = tmp_path / "film.mindir"
+    model.write_bytes(b"graph")
+    outputs = (TensorSpec("logits", "float32", (2, 1)),)
+    description = ExportDescription("MINDIR", model.name, sha256_of(model), "model", inputs, outputs, task)
+    write_description(description_path(model), description)
+    with pytest.raises(CheckpointError, match=r"film.assets: .* is missing -> move film.assets with the model"):
+        load_predictor(ModelSource(model=model))
+    with pytest.raises(DataError, match=r"other\.model"):
+        load_predictor(ModelSource(model=model, spm_model_file="other.model"))
 
 
 def test_an_answer_is_one_line_whatever_the_text_holds() -> None:

@@ -53,6 +53,7 @@ def test_several_machines() -> None:
         ("E --device_num many", "--device_num: 'many' is no number -> use 1 or more"),
         ("--device_num 2", "the following arguments are required: ENTRY.py"),
         ("--device_num 2 no_such.py", "no_such.py: no such entry script -> check the path"),
+        ("--device_num 2 README.md", "README.md: this is no entry script -> name a Python file"),
         ("--device_num 2 E --device_num 3", "--device_num: launch.py starts 2 processes, the entry script is told 3"),
         ("--device_num 2 E --distribute false", "--distribute: launch.py says true, the entry script is told false"),
         ("--device_num 2 E --distribute=False", "--distribute: launch.py says true, the entry script is told false"),

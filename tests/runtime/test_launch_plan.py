@@ -141,6 +141,13 @@ def test_too_few_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(plan_of(*gpus, "3").ranks) == 3
 
 
+def test_far_more_processes_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert len(plan_of("--device_num", "64").ranks) == 64
+    with pytest.raises(DeviceError, match=r"100000 processes are too many for 2 cores.* -> use at most 64"):
+        plan_of("--device_num", "100000")
+
+
 def test_ascend_devices_are_counted_where_there_is_a_driver(tmp_path: Path) -> None:
     assert devices.device_count("Ascend", tmp_path) is None
     for name in ("davinci_manager", "davinci0", "davinci1", "davinci12"):

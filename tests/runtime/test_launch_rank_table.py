@@ -14,7 +14,8 @@ from src.runtime.launch.rank_table import read_rank_table
 
 
 def server(name: str, ranks: range) -> dict[str, Any]:
-    rows = [{"device_id": str(i), "device_ip": f"192.{name[-1]}.0.{i}", "rank_id": str(r)} for i, r in enumerate(ranks)]
+    net = name[-1] if name[-1].isdecimal() else "0"
+    rows = [{"device_id": str(i), "device_ip": f"192.{net}.0.{i}", "rank_id": str(r)} for i, r in enumerate(ranks)]
     return {"server_id": name, "device": rows, "host_nic_ip": "reserve"}
 
 
@@ -99,6 +100,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         (changed("rank_id", "-1"), "rank_id is '-1'"),
         (changed("rank_id", "0"), "rank_id: 0 is there 2 times"),
         (changed("rank_id", "5"), "rank_id 1 is missing: ranks go from 0 to 1"),
+        (changed("device_ip", "999.1.1.1"), "device[1]: device_ip is '999.1.1.1', which is no address"),
         (changed("device_id", "0"), "device_id of server 10.255.0.1: 0 is there 2 times"),
         (table(server("a", range(1)), server("a", range(1, 2))), "server_id a is there twice"),
         (table(server("a", range(1)), status="initializing"), "the status of the rank table is 'initializing'"),

@@ -47,7 +47,11 @@ print("to stderr", rank, file=sys.stderr)
 
 
 def test_output_of_rank_0_is_shown_as_it_comes_in_plain_lines(job: Job) -> None:
-    process = job.start('print("half", end="\\r"); print("first"); time.sleep(30 if rank == 0 else 0)\n')
+    noise = (
+        "[INFO] DISTRIBUTED(1,7f,python):2026-11-22-11:07:18 [tcp_client.cc:367] Start] Event base dispatch success!"
+    )
+    script = f'print("half", end="\\r"); print("{noise}"); print("first"); time.sleep(30 if rank == 0 else 0)\n'
+    process = job.start(script)
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == ["half\n", "first\n"]
     process.send_signal(signal.SIGTERM)

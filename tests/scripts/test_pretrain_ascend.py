@@ -40,6 +40,7 @@ def project(tmp_path: Path) -> Path:
         (launcher / path.name).write_text(path.read_text())
     (folder / "run_pretrain.py").write_text(ENTRY)
     (folder / "hccl.json").write_text(json.dumps(TABLE))
+    (folder / "my data").mkdir()
     return folder
 
 
@@ -69,7 +70,9 @@ def script(scripts: Scripts, project: Path, *arguments: str, **environment: str)
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Scripts:
-    return make_scripts(tmp_path)
+    made = make_scripts(tmp_path)
+    (made.folder / "data").mkdir()
+    return made
 
 
 def test_the_ini_file_has_the_documented_keys_and_none_that_is_refused() -> None:
@@ -195,7 +198,7 @@ def test_a_dry_run_of_the_script(scripts: Scripts, project: Path) -> None:
     done = script(scripts, project, "data", str(project / "hccl.json"), "--dry_run")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("RANK_TABLE_FILE=") == 2
-    assert list(scripts.folder.iterdir()) == []
+    assert [path.name for path in scripts.folder.iterdir()] == ["data"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("data",), ("data", "hccl.json", "more")])
@@ -209,4 +212,7 @@ def test_mistakes_show_at_once(scripts: Scripts, project: Path) -> None:
     done = script(scripts, project, "data", "no.json")
     assert done.returncode == 2
     assert "no.json: cannot read the rank table" in done.stderr
-    assert list(scripts.folder.iterdir()) == []
+    done = script(scripts, project, "nix", str(project / "hccl.json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: nix: no such folder")
+    assert [path.name for path in scripts.folder.iterdir()] == ["data"]

@@ -43,9 +43,16 @@ STARTS = [
 NAMES = [start[0] for start in STARTS]
 
 
+# What lies in the folder of the calls.
+GIVEN = {"data", "my data", "my schema.json"}
+
+
 @pytest.fixture
 def scripts(tmp_path: Path) -> Scripts:
-    return make_scripts(tmp_path)
+    made = make_scripts(tmp_path)
+    for name in GIVEN:
+        (made.folder / name).mkdir()
+    return made
 
 
 @pytest.mark.parametrize(("name", "first", "call", "environment"), STARTS, ids=NAMES)
@@ -64,7 +71,7 @@ def test_a_start_in_this_terminal(scripts: Scripts, name: str, first: list[str],
     done = scripts.call(name, *first, "3", "my data", "--foreground", TRAINING_STATUS="4")
     assert (done.returncode, done.stdout, done.stderr) == (4, "training\n", "")
     assert scripts.calls() == [f"{call} {ALONE}{environment}"]
-    assert list(scripts.folder.iterdir()) == []
+    assert {path.name for path in scripts.folder.iterdir()} == GIVEN
 
 
 @pytest.mark.parametrize(("name", "first"), [start[:2] for start in STARTS], ids=NAMES)
@@ -101,7 +108,20 @@ def test_a_mistake_in_the_configuration_shows_at_once(scripts: Scripts, name: st
     done = scripts.call(name, *first, "3", "data", BAD_CONFIG="unknown key x")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: unknown key x\n")
     assert len(scripts.calls()) == 1
-    assert list(scripts.folder.iterdir()) == []
+    assert {path.name for path in scripts.folder.iterdir()} == GIVEN
+
+
+@pytest.mark.parametrize(("name", "first"), [start[:2] for start in STARTS], ids=NAMES)
+@pytest.mark.parametrize("words", [[], ["--foreground"]])
+def test_data_that_are_not_there(scripts: Scripts, name: str, first: list[str], words: list[str]) -> None:
+    done = scripts.call(name, *first, "3", "nix", *words)
+    told = "error: nix: no such folder -> give the folder of the record files as DATA_DIR\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    done = scripts.call(name, *first, "3", "data", "nix.json", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: nix.json: no such file -> give a schema.json")
+    assert scripts.calls() == []
+    assert {path.name for path in scripts.folder.iterdir()} == GIVEN
 
 
 def test_a_former_log_is_kept(scripts: Scripts) -> None:

@@ -27,6 +27,7 @@ if [[ "$name" == postprocess ]]; then echo 'acc_num 1 , total_num 2, accuracy 0.
 APPLICATION = """#!/usr/bin/env bash
 { printf 'application'; printf ' <%s>' "$@"; echo; } >>"$RECORD"
 if [[ "${FAIL:-}" == application ]]; then echo "error: no device" >&2; exit 3; fi
+if [[ "${*: -2}" == "--check_model true" ]]; then exit "${CHECKED:-0}"; fi
 while [[ "$1" != --output_dir ]]; do shift; done
 echo answer >"$2/x_batch_1_000000_0.bin"
 """
@@ -113,7 +114,10 @@ def test_the_words_of_squad(words: tuple[str, ...], options: str, scripts: Scrip
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (("d", "mnli", "y", "2"), "NEED_PREPROCESS"),
+        (("d", "mnli", "y", "2"), "NEED_PREPROCESS (y or n) is neither the third word, 'mnli', nor the fifth, '2' -> "),
+        (("d", "yes", "mnli"), "NEED_PREPROCESS (y or n) is neither the third word, 'yes', nor the fifth, '' -> "),
+        (("d", "y", "mnli", "--device", "NPU"), "--device: 'npu' is not a device -> give Ascend or CPU"),
+        (("d", "y", "mnli", "--device"), "--device: '' is not a device"),
         (("d", "y", "mnli", "dev.json"), "'dev.json' is no DEVICE_ID"),
         (("labels", "d", "csv", "y", "mnli"), "DATASET_FORMAT is 'csv'"),
         (("d", "y", "squadv1"), "EVAL_JSON_PATH is missing"),
@@ -125,7 +129,8 @@ def test_the_words_of_squad(words: tuple[str, ...], options: str, scripts: Scrip
 def test_wrong_words_start_nothing(words: tuple[str, ...], what: str, scripts: Scripts) -> None:
     printed = call(scripts, "m.mindir", *words, status=2)
     assert what in printed.splitlines()[-1]
-    assert " -> " in printed.splitlines()[-1] or "cannot be given" in printed
+    assert " -> " in printed or "cannot be given" in printed
+    assert printed.count("\n") == 1, "the error is one line, without the usage"
     assert scripts.calls() == []
 
 
@@ -133,7 +138,8 @@ def test_options_go_to_the_program_that_knows_them(scripts: Scripts) -> None:
     (scripts.folder / "m.json").write_text("{}")
     options = ("--device=CPU", "--seq_length", "16", "--assessment_method", "f1", "--warmup", "3")
     call(scripts, "m.mindir", "d", "y", "mnli", *options)
-    before, application, after = scripts.calls()
+    check, before, application, after = scripts.calls()
+    assert check == "application <--mindir_path> <m.mindir> <--device> <CPU> <--check_model> <true>"
     assert before.endswith("<--model> <m.mindir> <--eval_data_file_path> <d> <--seq_length> <16>")
     assert application.endswith("<--device> <CPU> <--warmup> <3>")
     assert after.endswith("<--assessment_method> <f1>")
@@ -141,8 +147,17 @@ def test_options_go_to_the_program_that_knows_them(scripts: Scripts) -> None:
 
 def test_environment_variables_stand_for_words(scripts: Scripts) -> None:
     call(scripts, "m.mindir", "d", "y", "mnli", device_id="5", ALBERT_310_DEVICE="CPU")
-    assert "<--device_id> <5>" in scripts.calls()[1]
-    assert scripts.calls()[1].endswith("<--device> <CPU>")
+    assert "<--device_id> <5>" in scripts.calls()[2]
+    assert scripts.calls()[2].endswith("<--device> <CPU>")
+    printed = call(scripts, "m.mindir", "d", "y", "mnli", status=2, ALBERT_310_DEVICE="tpu")
+    assert "--device: 'tpu' is not a device" in printed
+
+
+def test_a_model_that_the_cpu_cannot_run_is_refused_before_anything_is_written(scripts: Scripts) -> None:
+    printed = call(scripts, "m.mindir", "d", "y", "mnli", "--device", "CPU", status=3, CHECKED="3")
+    assert printed.startswith("error: check of the model failed with exit status 3 -> see infer.log")
+    assert len(scripts.calls()) == 1
+    assert not (scripts.folder / "preprocess_result").exists()
 
 
 def test_files_of_an_earlier_preprocessing_are_taken(scripts: Scripts) -> None:
@@ -221,6 +236,11 @@ def test_the_application_is_built_where_it_is_missing(fails: bool, scripts: Scri
     assert (folder / "build.log").read_text() == "built\n"
     assert len(scripts.calls()) == 3
     assert "build ..." not in scripts.call(str(project / "scripts" / SCRIPT), *words, ALBERT_310_APP="").stdout
+    # A source that has changed since.
+    (folder / "src").mkdir()
+    (folder / "src" / "main.cc").write_text("")
+    os.utime(folder / "out" / "ascend310_infer", (0, 0))
+    assert "build ..." in scripts.call(str(project / "scripts" / SCRIPT), *words, ALBERT_310_APP="").stdout
 
 
 @pytest.mark.slow

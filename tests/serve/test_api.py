@@ -63,6 +63,15 @@ def test_wrong_paths_methods_and_types(start: Start) -> None:
     form = client.request("POST", "/v1/predict", b'{"inputs": []}', {"Content-Type": "text/plain"})
     assert (form.status, form.error["where"]) == (415, "Content-Type")
     assert client.request("HEAD", "/").status == 200
+    # No address that is made of the client's Host header.
+    slash = client.request("POST", "/v1/predict/", b"{}", {"Host": "elsewhere.example"})
+    assert (slash.status, slash.error["what"]) == (404, "there is no such path")
+    assert "location" not in slash.headers
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    compressed = client.request("POST", "/v1/predict", b"\x1f\x8b\x08", packed)
+    assert (compressed.status, compressed.error["where"]) == (415, "Content-Encoding")
+    plain = {"Content-Type": "application/json", "Content-Encoding": "identity"}
+    assert client.request("POST", "/v1/predict", b'{"inputs": [{"text": "good"}]}', plain).status == 200
 
 
 def test_a_bad_record_names_its_index_and_leaves_others_alone(start: Start) -> None:
@@ -172,6 +181,42 @@ def test_too_large_bodies(start: Start) -> None:
         assert read_all(connection).startswith(b"HTTP/1.1 413 ")
     assert client.post({"inputs": [{"text": "good"}]}).status == 200
     assert not running.predictor.batches[:-1]
+
+
+@pytest.mark.parametrize("length", ["1001", "99999999999999999999"])
+def test_a_body_that_is_said_to_be_too_large_is_not_waited_for(start: Start, length: str) -> None:
+    running = start(max_body_bytes=1000, read_timeout_s=20)
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    begin = time.monotonic()
+    with running.client.raw() as connection:
+        connection.sendall(head.encode())
+        reply = b""
+        while b'"fix"' not in reply:
+            part = connection.recv(4096)
+            assert part, reply
+            reply += part
+        assert time.monotonic() - begin < 10
+        assert reply.startswith(b"HTTP/1.1 413 ")
+        assert b"connection: close\r\n" in reply.lower()
+        # The connection stays open for what the client sends nevertheless, but not for ever.
+        connection.sendall(b"x" * 500)
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 100_000_000)
+    assert time.monotonic() - begin < 10
+    assert running.client.ask("good").status == 200
+
+
+def test_a_body_of_two_lengths_is_refused(start: Start) -> None:
+    client = start().client
+    body = b'{"inputs": [{"text": "good"}]}'
+    with client.raw() as connection:
+        connection.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        )
+        reply = read_all(connection)
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"the body has a length and comes in chunks" in reply
 
 
 def test_a_full_queue_says_when_to_come_back(start: Start) -> None:

@@ -56,6 +56,7 @@ BAD_OPTIONS: dict[str, tuple[list[object], str]] = {
     "negative port": (["--port", -1], "--port: -1 is no port"),
     "no batch": (["--batch_size", 0], "--batch_size: must be at least 1"),
     "no queue": (["--max_queue", 0], "--max_queue: must be above 0, not 0"),
+    "short queue": (["--max_queue", 63], "--max_queue: a request may have 64 inputs .--max_inputs., and only 63 may"),
     "endless": (["--timeout_s", "inf"], "--timeout_s: must be above 0, not inf"),
     "backwards": (["--max_wait_ms", -1], "--max_wait_ms: must be 0 or more"),
     "no time": (["--read_timeout_s", 0], "--read_timeout_s: must be above 0"),

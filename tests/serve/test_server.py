@@ -52,7 +52,7 @@ def test_a_signal_lets_finish_what_runs(number: signal.Signals) -> None:
         process.kill()
     assert [reply.status for reply in replies] == [200]
     assert process.returncode == 0
-    assert f"{number.name}: finishing what runs" in errors
+    assert "asked to stop: finishing what runs" in errors
     assert errors.splitlines()[-1] == "stopped"
     assert "Traceback" not in errors
     assert read_all(half) == b""
@@ -77,7 +77,7 @@ def test_a_second_signal_does_not_wait_for_clients() -> None:
         finally:
             process.kill()
     assert process.returncode == 0
-    assert "SIGTERM again: not waiting for clients" in errors
+    assert "asked to stop again: not waiting for clients" in errors
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line_and_status_2() -> None:
@@ -157,4 +157,19 @@ def test_a_model_for_something_else_is_refused_before_the_port_is_taken() -> Non
     outcome = call("predict", ["serve", "--run_dir", run, "--as", "ner", "--port", 0])
     assert (outcome.status, outcome.out) == (2, "")
     assert "it has no tags of words" in outcome.err
+    assert "listening" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (["--as", "encode"], "the model was exported with its head, for classify"),
+        (["--pooling", "mean"], "--pooling: it is for encode, and this model is served as classify"),
+    ],
+)
+def test_vectors_of_a_model_with_a_head_are_refused_at_once(given: list[str], what: str) -> None:
+    model = ROOT / "tests" / "fixtures" / "mindir_v1" / "classifier" / "model.mindir"
+    outcome = call("predict", ["serve", "--model", model, "--port", 0, *given])
+    assert (outcome.status, outcome.out) == (2, "")
+    assert what in outcome.err
     assert "listening" not in outcome.err

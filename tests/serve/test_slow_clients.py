@@ -119,7 +119,10 @@ def test_a_broken_body_does_not_break_the_server(start: Start) -> None:
     with running.client.raw() as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc")
         connection.sendall(b"zzzz\r\nnonsense\r\n")
-        read_all(connection)
+        reply = read_all(connection)
+    assert reply.count(b"HTTP/1.1") == 1
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"the chunks of the body are damaged" in reply
     assert running.client.ask("good").status == 200
 
 

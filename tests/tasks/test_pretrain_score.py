@@ -60,14 +60,15 @@ def network() -> AlbertPreTraining:
 def expected(network: AlbertPreTraining, table: PretrainTable) -> dict[str, float]:
     """Compute the figures in float64, row by row, without batches, fillers or divisors."""
     network.set_train(False)
-    mlm, sop = [], []
+    mlm, sop, orders = [], [], []
     for row in range(table.rows):
         batch = table.batch([row], 1, LENGTH)
         inputs = (batch[name] for name in ("input_ids", "input_mask", "segment_ids", "masked_lm_positions"))
         logits_PV, logits_12 = (item.asnumpy().astype(np.float64) for item in network.albert(*map(Tensor, inputs)))
         for slot in np.flatnonzero(batch["masked_lm_weights"][0]):
             mlm.append(_scored(logits_PV[slot], int(batch["masked_lm_ids"][0, slot])))
-        sop.append(_scored(logits_12[0], int(batch["next_sentence_labels"][0, 0])))
+        orders.append(int(batch["next_sentence_labels"][0, 0]))
+        sop.append(_scored(logits_12[0], orders[-1]))
     (mlm_loss, mlm_accuracy), (sop_loss, sop_accuracy) = np.mean(mlm, axis=0), np.mean(sop, axis=0)
     return {
         "loss": mlm_loss + sop_loss,
@@ -76,6 +77,7 @@ def expected(network: AlbertPreTraining, table: PretrainTable) -> dict[str, floa
         "perplexity": np.exp(mlm_loss),
         "sop_loss": sop_loss,
         "sop_accuracy": sop_accuracy,
+        "sop_baseline": max(orders.count(0), orders.count(1)) / len(orders),
         "rows": len(sop),
         "predictions": len(mlm),
     }
@@ -97,7 +99,8 @@ def test_figures_equal_those_of_numpy(
     assert score.report == pytest.approx(expected, rel=5e-6)
     assert (score.name, score.value) == ("negative_loss", -score.figures["loss"])
     assert score.lines[0] == f"{ROWS} records, {expected['predictions']} predictions"
-    assert score.lines[1].startswith(f"loss {score.figures['loss']:.6f}, mlm_loss ")
+    assert score.lines[1].startswith(f"sop_baseline {expected['sop_baseline']:.6f}, ")
+    assert score.lines[2].startswith(f"loss {score.figures['loss']:.6f}, mlm_loss ")
 
 
 def test_dropout_is_off(network: AlbertPreTraining, table: PretrainTable, expected: dict[str, float]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from src.config.sections import NetworkConfig
 from src.tasks.base import Score
-from src.tasks.results import finish, log_table
+from src.tasks.results import finish, log_summary, log_table
 
 SCORE = Score(
     "accuracy", 0.75, {"accuracy": 0.75}, {"rows": 4}, ("table", "acc_num 3 , total_num 4, accuracy 0.750000")
@@ -32,6 +33,33 @@ class FinishedTask:
 
 def end(folder: Path, **flags: bool) -> None:
     finish(FinishedTask(), None, SimpleNamespace(**{"evaluate": True, "predict": True, **flags}), folder)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("weights", "step", "told"),
+    [
+        ("", 0, "random weights"),
+        ("a.ckpt", 0, "a.ckpt"),
+        ("", 20, "resumed at step 20"),
+        ("a.ckpt", 20, "resumed at step 20"),
+    ],
+)
+def test_the_summary_says_where_a_training_begins(
+    weights: str, step: int, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "src")
+    plan = SimpleNamespace(start_weights=weights, batch_size=4, sink_steps=0)
+    values = SimpleNamespace(device_target="CPU", run_plan=lambda: plan, optimizer_name=lambda: "Lamb")
+    task: Any = SimpleNamespace(name="tagging", summary=dict, steps_per_epoch=lambda: 5)
+    setup: Any = SimpleNamespace(
+        settings=SimpleNamespace(total_steps=40, accumulation_steps=1),
+        networks=SimpleNamespace(loss=SimpleNamespace(trainable_params=list)),
+        groups=(),
+    )
+    loaded: Any = SimpleNamespace(values=values, network=NetworkConfig)
+    log_summary(task, loaded, setup, resumed_step=step)
+    (line,) = [line for line in caplog.text.splitlines() if line.startswith("  start ")]
+    assert line.split(maxsplit=1)[1] == told
 
 
 def test_the_score_is_printed_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

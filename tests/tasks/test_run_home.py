@@ -121,6 +121,47 @@ def test_settings_that_differ_are_told(run: Path, caplog: pytest.LogCaptureFixtu
     assert "log_steps" not in caplog.text
 
 
+OTHER_LAYERS: dict[str, Any] = {"base_net_cfg.num_hidden_layers": 4, "base_net_cfg.hidden_act": "relu"}
+
+
+def test_another_network_is_refused_before_anything_is_written(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The checkpoint of the fixture is an old one that does not name its network: the run's configuration does."""
+    before = snapshot(run)
+    refused = pytest.raises(
+        CheckpointError, match=r"num_hidden_layers was 12, is 4; network\.hidden_act was gelu, is relu"
+    )
+    with refused, claimed(run, resume="true", seed=4, **OTHER_LAYERS):
+        pass
+    assert snapshot(run) == before
+    assert "another setting" not in caplog.text
+
+
+def test_how_a_network_is_trained_may_change(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = {"base_net_cfg.hidden_dropout_prob": 0.0, "base_net_cfg.seq_length": 128, "base_net_cfg.recompute": "true"}
+    with claimed(run, resume="true", seed=4, device_target="Ascend", **other) as home:
+        assert home.step == 3
+    assert "another setting: base_net_cfg.hidden_dropout_prob: 0.1 -> 0.0" in caplog.text
+
+
+def test_a_checkpoint_tells_its_network_itself(run: Path) -> None:
+    """Its word counts, whatever the configuration beside it has become."""
+    with claimed(run, resume="true", seed=4) as home:
+        position = TrainPosition(epoch=1, step_in_epoch=4, global_step=4, extra={"network.num_attention_heads": 6})
+        home.checkpoints.save(NETWORK, SETUP.step_cell, position)
+    with (
+        pytest.raises(CheckpointError, match=r"4.*network\.num_attention_heads was 6, is 12"),
+        claimed(run, resume="true"),
+    ):
+        pass
+
+
+def test_a_run_without_a_checkpoint_may_have_another_network(run: Path) -> None:
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    with claimed(run, resume="true", seed=4, **OTHER_LAYERS) as home:
+        assert home.step == 0
+
+
 def test_another_identity_is_refused(run: Path) -> None:
     other: Any = SimpleNamespace(**{**vars(SETUP), "settings": SimpleNamespace(identity={"seed": 2})})
     with claimed(run, resume="true", seed=4) as home, pytest.raises(CheckpointError, match="seed was 1, is 2"):

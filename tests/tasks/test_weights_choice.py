@@ -124,3 +124,13 @@ def test_settings_that_make_another_training_are_refused(manager: CheckpointMana
     check_identity(entry, {"seed": 1, "optimizer": "Lamb", "new_key": 3})
     with pytest.raises(CheckpointError, match="optimizer was Lamb, is Momentum"):
         check_identity(entry, {"seed": 1, "optimizer": "Momentum"})
+
+
+def test_a_damaged_manifest_is_told_once(
+    manager: CheckpointManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(manager, 1, best=True)
+    (tmp_path / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"manifest.json: damaged"):
+        best_or_latest_weights(tmp_path, "classifier")
+    assert caplog.messages == []

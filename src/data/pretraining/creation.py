@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from src.common.errors import DataError, OutputError
-from src.common.files import make_directory
 from src.common.interrupts import interrupted_by_sigterm
+from src.common.wording import counted
+from src.data.file_set import output_folder
 from src.data.pretraining.documents import Block, TextFormat, detect_format, read_blocks
 from src.data.pretraining.encoding import is_ideograph
 from src.data.pretraining.manifest import (
@@ -51,9 +52,8 @@ def create(options: PretrainDataOptions, tokenizer: Tokenizer) -> None:
     if _is_complete(run, content, options, plan):
         return
     _warn(options, tokenizer)
-    make_directory(options.output_dir)
     progress = Progress(sum(size_of(path) for path, _ in files))
-    with interrupted_by_sigterm(), run.locked():
+    with interrupted_by_sigterm(), output_folder(options.output_dir), run.locked():
         resumed = run.begin(content, resume=arguments.resume, overwrite=arguments.overwrite)
         shards = _make(options, plan, run, files, progress, resumed)
         old = run.existing(options.output_files)
@@ -198,7 +198,8 @@ def _make(
     finally:
         progress.finish()
     if resumed and progress.skipped_shards:
-        print(f"{progress.skipped_shards} shards were finished already", file=sys.stderr, flush=True)
+        done = counted(progress.skipped_shards, "shard was", "shards were")
+        print(f"{done} finished already", file=sys.stderr, flush=True)
     if not any(shard.files for shard in shards):
         machine = f" for machine {options.arguments.shard_index}" if options.arguments.num_shards > 1 else ""
         raise DataError(
@@ -211,7 +212,8 @@ def _report(manifest: PretrainManifest, options: PretrainDataOptions, progress: 
     """Print what was made."""
     statistics = PretrainStatistics.from_dict(manifest.statistics)
     size = sum(file.bytes for file in manifest.files)
-    records = f"{manifest.rows:,} records in {len(manifest.record_files)} files"
+    records = f"{manifest.rows:,} {'record' if manifest.rows == 1 else 'records'}"
+    records += f" in {counted(len(manifest.record_files), 'file')}"
     speed = f"{progress.tokens / progress.elapsed_s:,.0f} tokens/s" if progress.tokens else "all shards were there"
     print(f"{options.output_dir}: {records}, {size / 1e6:.1f} MB, {progress.elapsed_s:.1f} s, {speed}")
     print("\n".join(statistics.lines(manifest.max_seq_length)))

@@ -23,6 +23,7 @@ TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
 _MOST_CUT_LINES = 0.2
 _SAMPLE_LINES = 500
 _PARTS_OF_BLOCK = 4
+_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _DOC = re.compile(r"<doc\b([^>]*)>")
 _TITLE = re.compile(r'\btitle="([^"]*)"')
 
@@ -84,24 +85,48 @@ def detect_format(path: Path) -> TextFormat:
 
     ``<doc`` means WikiExtractor, a JSON object with ``text`` its ``--json`` form. Otherwise the first 500 lines that
     are not blank decide: paragraphs if more than a fifth of them hold more than one sentence.
+
+    Raises:
+        DataError: The lines are JSON without ``text``, which nobody means to be read as sentences.
     """
-    lines = [text for text, _ in islice(LineReader(path).lines(), 4 * _SAMPLE_LINES) if text][:_SAMPLE_LINES]
+    lines: list[str] = []
+    reader = LineReader(path)
+    for text, _ in islice(reader.lines(), 4 * _SAMPLE_LINES):
+        if text and not lines and (form := extracted_form(text, path, reader.number)):
+            return form
+        lines += [text] if text else []
+    lines = lines[:_SAMPLE_LINES]
     if not lines:
         return "sentences"
-    if _DOC.match(lines[0]):
-        return "wikiextractor"
-    if lines[0].startswith("{") and _has_text(lines[0]):
-        return "wikiextractor_json"
     cut = sum(len(split_sentences(line)) > 1 for line in lines)
     return "paragraphs" if cut > _MOST_CUT_LINES * len(lines) else "sentences"
 
 
-def _has_text(line: str) -> bool:
+def extracted_form(line: str, path: Path, number: int) -> Literal["wikiextractor", "wikiextractor_json"] | None:
+    """Return the form of WikiExtractor's that a file begins with; ``None`` for plain text.
+
+    Args:
+        line: The first line that is not blank.
+        path: The file.
+        number: Number of that line, from 1.
+
+    Raises:
+        DataError: It is JSON without ``text``.
+    """
+    if _DOC.match(line):
+        return "wikiextractor"
+    if not line.startswith("{"):
+        return None
     try:
         content = json.loads(line)
     except ValueError:
-        return False
-    return isinstance(content, dict) and "text" in content
+        # In a file of JSON the reader tells what is wrong with the line; elsewhere a brace may begin a sentence.
+        suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+        return "wikiextractor_json" if suffix in _JSON_SUFFIXES else None
+    if isinstance(content, dict) and "text" not in content:
+        fix = "give every line a string 'text', or --input_format sentences to read the lines as they are"
+        raise DataError("JSON without 'text'", f"{path}:{number}", fix)
+    return "wikiextractor_json"
 
 
 def read_documents(reader: LineReader, text_format: TextFormat, largest_bytes: int) -> Iterator[RawDocument]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.common.arguments import OneLineParser, true_or_false
+from src.common.arguments import OneLineParser, true_or_false, whole_number
 from src.common.errors import ConfigError
 from src.data.pretraining.documents import TEXT_FORMATS
 from src.data.pretraining.encoding import SEGMENTERS
@@ -26,6 +26,7 @@ examples:
 # So many megabytes of text, times the passes, are in a shard by default: that keeps a worker's memory below 200 MB.
 _TEXT_MB_OF_SHARD = 40.0
 _SMALLEST_BLOCK_MB, _LARGEST_DEFAULT_BLOCK_MB = 1.0, 16.0
+_LARGEST_NUMBER = (1 << 31) - 1
 _FORBIDDEN_IN_NAME = frozenset("\\/:*?\"<>|`&;'")
 
 
@@ -151,42 +152,69 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
     length = f"tokens of a record (default {defaults.max_seq_length})"
     add(
         "--max_seq_length",
-        type=_whole(SHORTEST_SEQUENCE, 1 << 14),
+        type=whole_number(SHORTEST_SEQUENCE, 1 << 14),
         default=defaults.max_seq_length,
         metavar="N",
         help=length,
     )
     most = "most masked tokens of a record (default: masked_lm_prob of max_seq_length, rounded up)"
-    add("--max_predictions_per_seq", type=_whole(1, 1 << 14), metavar="N", help=most)
+    add("--max_predictions_per_seq", type=whole_number(1, 1 << 14), metavar="N", help=most)
     share = f"share of the tokens that is masked (default {defaults.masked_lm_prob})"
     add("--masked_lm_prob", type=_share, default=defaults.masked_lm_prob, metavar="X", help=share)
     short = f"chance of a shorter target length (default {defaults.short_seq_prob})"
     add("--short_seq_prob", type=_share, default=defaults.short_seq_prob, metavar="X", help=short)
     passes = f"passes over the text, each with other cuts and masks (default {defaults.dupe_factor})"
-    add("--dupe_factor", type=_whole(1), default=defaults.dupe_factor, metavar="N", help=passes)
+    add("--dupe_factor", type=whole_number(1, _LARGEST_NUMBER), default=defaults.dupe_factor, metavar="N", help=passes)
     ngram = f"most words of a masked span (default {defaults.ngram})"
-    add("--ngram", type=_whole(1, 64), default=defaults.ngram, metavar="N", help=ngram)
+    add("--ngram", type=whole_number(1, 64), default=defaults.ngram, metavar="N", help=ngram)
     _add_flag(parser, "--favor_shorter_ngram", defaults.favor_shorter_ngram, "span of n words: chance ~ 1/n")
     _add_flag(parser, "--do_whole_word_mask", defaults.do_whole_word_mask, "mask all pieces of a word together")
     _add_flag(parser, "--do_permutation", defaults.do_permutation, "also exchange as many tokens, and predict them")
     negative = "negatives from other documents (BERT's task) instead of swapped segments"
     _add_flag(parser, "--random_next_sentence", defaults.random_next_sentence, negative)
-    add("--random_seed", type=_whole(0), default=12345, metavar="N", help="decides everything random (default 12345)")
+    add(
+        "--random_seed",
+        type=whole_number(0, _LARGEST_NUMBER),
+        default=12345,
+        metavar="N",
+        help="decides everything random (default 12345)",
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
     add = group.add_argument
     add(
-        "--num_workers", type=_whole(1, 1024), default=_processors(), metavar="N", help="processes (default: all cores)"
+        "--num_workers",
+        type=whole_number(1, 1024),
+        default=_processors(),
+        metavar="N",
+        help="processes (default: all cores)",
     )
     block = "megabytes of text that make a shard (default: 40 / dupe_factor, 1 to 16)"
     add("--block_mb", type=_megabytes, metavar="X", help=block)
-    add("--shard_index", type=_whole(0), default=0, metavar="N", help="number of this machine (default 0)")
-    add("--num_shards", type=_whole(1), default=1, metavar="N", help="machines that share the work (default 1)")
+    add(
+        "--shard_index",
+        type=whole_number(0, _LARGEST_NUMBER),
+        default=0,
+        metavar="N",
+        help="number of this machine (default 0)",
+    )
+    add(
+        "--num_shards",
+        type=whole_number(1, _LARGEST_NUMBER),
+        default=1,
+        metavar="N",
+        help="machines that share the work (default 1)",
+    )
     _add_flag(group, "--resume", False, "go on with a run that was stopped")
     _add_flag(group, "--overwrite", False, "replace existing output")
-    add("--inspect", type=_whole(0), metavar="N", help="show the first N records of --input, decoded, and end")
+    add(
+        "--inspect",
+        type=whole_number(0, _LARGEST_NUMBER),
+        metavar="N",
+        help="show the first N records of --input, decoded, and end",
+    )
 
 
 def _processors() -> int:
@@ -199,19 +227,6 @@ def _processors() -> int:
 def _add_flag(parser: Any, name: str, default: bool, text: str) -> None:
     text = f"{text} (default {str(default).lower()})"
     parser.add_argument(name, type=true_or_false, default=default, metavar="true|false", help=text)
-
-
-def _whole(smallest: int, largest: int = 1 << 31) -> Callable[[str], int]:
-    """Return a reader of whole numbers within bounds."""
-
-    def read(text: str) -> int:
-        value = int(text) if text.isdecimal() and len(text) < 12 else -1
-        if not smallest <= value <= largest:
-            upper = f" to {largest}" if largest < 1 << 31 else " on"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest}{upper}")
-        return value
-
-    return read
 
 
 def _share(text: str) -> float:

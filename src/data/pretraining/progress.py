@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from src.common.wording import counted
+
 _TERMINAL_INTERVAL_S = 0.5
 _LOG_INTERVAL_S = 10.0
 
@@ -120,7 +122,7 @@ class Progress:
         done = self._position - self._skipped
         left_s = (self._total - self._position) * elapsed_s / max(done, 1)
         return (
-            f"{100 * self._position / self._total:.0f} % of the text, {self._shards} shards, "
+            f"{100 * self._position / self._total:.0f} % of the text, {counted(self._shards, 'shard')}, "
             f"{self._instances:,} records, {self.tokens / elapsed_s:,.0f} tokens/s, about {_duration(left_s)} left"
         )
 

@@ -7,7 +7,6 @@ process), so the comparison is made before anything is read by it.
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from typing import Any
 from src.common.errors import DataError
 from src.data.pretraining.manifest import SCHEMA_NAME
 from src.data.pretraining.records import columns_of
-
-_LOG = logging.getLogger(__name__)
 
 _FIX = "mend the schema, or leave its key empty: the columns are then taken from the records"
 # MindSpore casts between the two widths of integers.
@@ -108,8 +105,7 @@ def rows_of_schema(schema: Path | None, found: Mapping[str, tuple[str, int]], so
         source: Folder of the records, or a file.
 
     Raises:
-        DataError: As ``read_schema`` and ``check_schema``. A schema beside the records that cannot be read is only
-            warned of.
+        DataError: As ``read_schema`` and ``check_schema``.
     """
     if schema is not None:
         described = read_schema(schema)
@@ -120,9 +116,8 @@ def rows_of_schema(schema: Path | None, found: Mapping[str, tuple[str, int]], so
         try:
             described = read_schema(beside)
         except DataError as error:
-            _LOG.warning("not compared with the records: %s", error)
-        else:
-            check_schema(described, found, source, complete=False)
+            raise DataError(error.what, error.where, "mend or remove it: the columns are then those found") from error
+        check_schema(described, found, source, complete=False)
     return 0
 
 

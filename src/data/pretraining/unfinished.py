@@ -20,6 +20,7 @@ from typing import Any
 from src.common.errors import DataError, OutputError
 from src.common.files import make_directory, output_error, write_json_atomic
 from src.common.run_lock import LOCK_NAME, RunLock
+from src.common.wording import counted
 from src.data.pretraining.manifest import (
     MANIFEST_SUFFIX,
     PretrainManifest,
@@ -123,7 +124,8 @@ class UnfinishedRun:
             if not finished:
                 self._clear()
             else:
-                text = f"{finished} finished shards are kept in {self.folder}: --resume true goes on with them"
+                kept = counted(finished, "finished shard is", "finished shards are")
+                text = f"{kept} kept in {self.folder}: --resume true goes on with them"
                 print(text, file=sys.stderr, flush=True)
             lock.release()
             if not finished:
@@ -144,23 +146,29 @@ class UnfinishedRun:
         place = self.folder / _PLAN_NAME
         try:
             before = json.loads(place.read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                raise ValueError("no object")
         except ValueError as error:
             raise OutputError("the plan is damaged", str(place), "--overwrite true begins anew") from error
         now = json.loads(json.dumps(dict(plan)))
         for key in sorted({*before, *now}):
             if before.get(key) != now.get(key):
-                what = f"the stopped run had another {key}{_difference(before.get(key), now.get(key))}"
+                what = f"the stopped run differs in its {key}{_difference(before.get(key), now.get(key))}"
                 raise OutputError(what, str(self.folder), "give the same options and texts, or --overwrite true")
 
     def finished_shard(self, info_path: Path, text_sha256: str) -> ShardInfo | None:
-        """Return a shard that is complete, or ``None``.
+        """Return a shard that is complete; ``None`` where it must be made, or made again because it is damaged.
 
         Raises:
-            DataError: It is damaged, or was made from another text.
+            DataError: It was made from another text.
         """
         if not info_path.exists():
             return None
-        info = read_shard_info(info_path)
+        try:
+            info = read_shard_info(info_path)
+        except DataError as error:
+            _tell_damage(error)
+            return None
         if info.text_sha256 != text_sha256:
             what = f"shard {info.number} was made from another text"
             raise DataError(what, str(info_path), "the input has changed: --overwrite true begins anew")
@@ -169,12 +177,21 @@ class UnfinishedRun:
             moved = self.output_dir / file.name
             if not (self.folder / file.name).exists() and moved.exists():
                 os.replace(moved, self.folder / file.name)
-        verify_shard_files(self.folder, info.files)
+        try:
+            verify_shard_files(self.folder, info.files)
+        except DataError as error:
+            _tell_damage(error)
+            return None
         return info
 
     def remove_leftovers(self) -> None:
         """Empty the folder after its shards have moved."""
         self._clear()
+
+
+def _tell_damage(error: DataError) -> None:
+    """Tell that a shard is made again, and why."""
+    print(f"warning: {error.where}: {error.what}; the shard is made again", file=sys.stderr, flush=True)
 
 
 def _difference(before: Any, now: Any) -> str:

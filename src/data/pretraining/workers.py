@@ -127,12 +127,17 @@ def _work(plan: ShardPlan, connection: Connection) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        connection.send(_result(plan, connection))
+    try:
+        with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            connection.send(_result(plan, connection))
+    finally:
+        # The process ends by itself now: a signal would only break into what Python clears away, with a traceback.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _leave(number: int, frame: Any) -> None:
-    """Unwind, so that temporary files are removed."""
+    """Unwind, so that temporary files are removed; a second signal must not break into that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import deque
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TextIO
 
 _CHUNK_BYTES = 1 << 16
 _ERROR = "error: "
+# MindSpore 2.10 writes this line at any level of its log, twice a process, and it tells the user nothing.
+_NOISE = re.compile(r"\[INFO\] DISTRIBUTED\(.*\] Event base dispatch success!\s*")
 
 
 class Console:
@@ -51,6 +54,8 @@ class Console:
 
     def _show(self, line: bytes) -> None:
         text = line.decode("utf-8", errors="replace")
+        if _NOISE.fullmatch(text):
+            return
         if text.startswith(_ERROR):
             self.say_error(text)
         else:

@@ -10,9 +10,12 @@ import subprocess
 from pathlib import Path
 
 from src.common.errors import ConfigError, DeviceError
+from src.common.wording import counted
 
 _VISIBLE = {"GPU": "CUDA_VISIBLE_DEVICES", "Ascend": "ASCEND_RT_VISIBLE_DEVICES"}
 _NVIDIA_SMI_TIMEOUT_S = 20
+# Processes on the CPU share its cores; so many to a core only wait for each other and fill the memory.
+_PROCESSES_OF_CORE, _FEWEST_ALLOWED = 8, 64
 
 
 def split_cores(cores: list[int], parts: int) -> list[list[int]]:
@@ -58,8 +61,15 @@ def check_device_count(target: str, wanted: int) -> None:
     """Check that there are devices for all processes, where that can be told.
 
     Raises:
-        DeviceError: There are fewer.
+        DeviceError: There are fewer, or far fewer cores.
     """
+    if target == "CPU":
+        cores = os.cpu_count() or 1
+        most = max(_PROCESSES_OF_CORE * cores, _FEWEST_ALLOWED)
+        if wanted > most:
+            raise DeviceError(
+                f"{wanted} processes are too many for {counted(cores, 'core')}", "--device_num", f"use at most {most}"
+            )
     there = device_count(target)
     if there is not None and there < wanted:
         raise DeviceError(

@@ -229,10 +229,12 @@ def _find(name: str) -> Path:
     """Return the entry script: in the current folder, or beside ``launch.py``.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: There is no such file, or it is none of Python's.
     """
     for path in (Path(name), Path(__file__).resolve().parents[3] / name):
         if path.is_file():
+            if path.suffix != ".py":
+                raise ConfigError("this is no entry script", name, "name a Python file, such as run_pretrain.py")
             return path.resolve()
     fix = "options of launch.py come before the entry script, its own after it" if name[:1] == "-" else "check the path"
     raise ConfigError("no such entry script", name, fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from dataclasses import dataclass
@@ -95,7 +96,12 @@ def read_rank_table(path: Path) -> RankTable:
 
 
 def _device_of(row: Any, where: str) -> TableDevice:
-    address = str(row.get("device_ip", "")) if isinstance(row, dict) else ""
+    address = str(row.get("device_ip") or "") if isinstance(row, dict) else ""
+    try:
+        if address:
+            ipaddress.ip_address(address)
+    except ValueError as error:
+        raise ConfigError(f"device_ip is {address!r}, which is no address", where, _FIX) from error
     return TableDevice(_number_of(row, "rank_id", where), _number_of(row, "device_id", where), address)
 
 

@@ -34,7 +34,7 @@ OPTIONS: dict[str, tuple[list[Any], list[str]]] = {
     "buckets not sorted": (["--bucket_list", "[8, 4]"], ["does not ascend", "sort"]),
     "longer than positions": (["--albert_net_cfg.seq_length", 99], ["exceeds max_position_embeddings 16"]),
     "heads": (["--albert_net_cfg.num_attention_heads", 3], ["--albert_net_cfg.num_attention_heads", "divisible"]),
-    "not available": (["--enable_profiling", "true"], ["enable_profiling is not available yet", "leave it at"]),
+    "not available": (["--schema_file_path", "x"], ["schema_file_path is not needed", "leave it empty"]),
     "no launcher": (["--distribute", "true"], ["cannot join the other processes", "start with launch.py"]),
 }
 

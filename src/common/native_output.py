@@ -8,6 +8,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from src.common.interrupts import unfinished_work
+
+# Where MindSpore puts the graph that it was compiling when it failed or was interrupted; unset: the current folder.
+_DUMP_VARIABLE = "MS_OM_PATH"
+
 
 @contextlib.contextmanager
 def without_native_output() -> Iterator[None]:
@@ -31,3 +36,17 @@ def without_native_output() -> Iterator[None]:
             for number, copy in saved:
                 os.dup2(copy, number)
                 os.close(copy)
+
+
+@contextlib.contextmanager
+def without_graph_dumps() -> Iterator[None]:
+    """Keep the current folder free of ``rank_0/om/analyze_fail.ir``, unless the user wants it and says where."""
+    if _DUMP_VARIABLE in os.environ:
+        yield
+        return
+    with unfinished_work(), tempfile.TemporaryDirectory() as folder:
+        os.environ[_DUMP_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop(_DUMP_VARIABLE, None)

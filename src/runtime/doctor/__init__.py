@@ -1,0 +1,1 @@
+"""What is wrong with this machine: ``python -m src.runtime.doctor``."""

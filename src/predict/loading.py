@@ -164,7 +164,7 @@ def load_predictor(
     """
     settings = settings or PredictSettings()
     if source.checkpoint is not None and not source.checkpoint.is_file():
-        raise CheckpointError("there is no such checkpoint", str(source.checkpoint), "check the path")
+        raise CheckpointError("no such checkpoint", str(source.checkpoint), "check the path")
     if source.model is not None:
         return _predictor_of_model(source, command, settings)
     return _predictor_of_run(source, command, settings)

@@ -52,9 +52,9 @@ def run_task(make_task: Callable[[ProcessGroup], Task], loaded: LoadedConfig[Any
     """
     values = loaded.values
     group = start_process(loaded)
+    task = make_task(group)
     if not values.run_plan().train:
         check_scored_network(Path(values.run_plan().scored_weights), loaded.network())
-    task = make_task(group)
     if loaded.dry_run:
         return _dry_run(task, loaded)
     if values.run_plan().train:

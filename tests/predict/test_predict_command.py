@@ -46,7 +46,7 @@ def test_an_array_holds_vectors_alone(command: str, more: list[str], message: st
 
 
 def test_a_checkpoint_that_is_absent_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no such checkpoint"):
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_predictor(ModelSource(run_dir=tmp_path, checkpoint=tmp_path / "absent.ckpt"))
 
 

@@ -101,7 +101,7 @@ COMMAND_LINES: dict[str, tuple[str, list[Any], list[str]]] = {
     "convert: no inspect": ("convert", ["--input", "x"], ["--input", "it is for --inspect"]),
     "vocabulary: nothing": ("vocabulary", [], ["--input, --output_prefix", "train_vocabulary.py --help"]),
     "vocabulary: unknown": ("vocabulary", ["--input", "a", "--output_prefix", "b", "--size", 3], ["option --size"]),
-    "vocabulary: size": ("vocabulary", ["--vocab_size", "many"], ["--vocab_size", "'many'", "at least 14"]),
+    "vocabulary: size": ("vocabulary", ["--vocab_size", "many"], ["--vocab_size", "'many'", "whole number from 14 to"]),
     "vocabulary: coverage": ("vocabulary", ["--character_coverage", 2], ["--character_coverage", "0.98 to 1"]),
     "films: unknown": ("films", ["--outputdir", "x"], ["did you mean --output_dir?"]),
     "films: stray word": ("films", ["x"], ["unknown argument x"]),

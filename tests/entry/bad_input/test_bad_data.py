@@ -134,7 +134,7 @@ def test_text_for_a_vocabulary(samples: Samples, fails: Fails, tmp_path: Path) -
     fails("vocabulary", [*argv, samples.text, "--vocab_size", 15], "too small", "larger --vocab_size")
     assert snapshot(tmp_path) == before
     empty, other = write(tmp_path / "empty.txt", ""), write(tmp_path / "other.txt", b"a\n\xff\n")
-    fails("vocabulary", [*argv, empty], empty, "there is no text", "give files with text")
+    fails("vocabulary", [*argv, empty], empty, "the file is empty", "remove it")
     fails("vocabulary", [*argv, other], f"{other}:2", "not UTF-8", "convert the file")
     fails("vocabulary", [*argv, write(tmp_path / "x.gz", "plain")], "x.gz", "damaged gzip", "fetch it again")
     assert not list(tmp_path.glob("v*"))

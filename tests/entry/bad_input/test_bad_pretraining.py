@@ -235,7 +235,7 @@ class TestScoring:
             fails("pretrain_eval", self.scoring(path, data, results), path, fragment)
         fails("pretrain_eval", self.scoring(tmp_path / "none.ckpt", data, results), "none.ckpt: no such checkpoint")
         other = self.scoring(weights, data, results, "--custom_net_cfg.hidden_size", 64)
-        fails("pretrain_eval", other, weights, "hidden_size is 32 in the checkpoint and 64 in the network")
+        fails("pretrain_eval", other, weights, "network.hidden_size was 32, is 64", "another checkpoint")
         # What training has beside the weights is no network.
         state = next(weights.parent.glob("*.state.ckpt"))
         fails("pretrain_eval", self.scoring(state, data, results), state, "missing")

@@ -37,6 +37,7 @@ class Side:
         self.name = module.rpartition(".")[2]
         self._log = log
         self.first_step_s = 0.0
+        self.value = 0.0
         self.versions: dict[str, str] = {}
         self._started = time.monotonic()
         environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
@@ -52,14 +53,15 @@ class Side:
         )
 
     def wait(self) -> None:
-        """Wait until it is warm; ``first_step_s`` (from the start of the process) and ``versions`` are known then.
+        """Wait until it is warm; ``first_step_s`` (from its start), ``value`` (of a step) and ``versions`` are known then.
 
         Raises:
             DeviceError: The process has failed; shows the end of what it said.
         """
         self._answer()
         self.first_step_s = time.monotonic() - self._started
-        self.versions = self._answer()["versions"]
+        answer = self._answer()
+        self.value, self.versions = answer["value"], answer["versions"]
 
     def seconds(self, steps: int) -> list[float]:
         """Let it work; return the seconds of each step. Raises as ``wait``."""

@@ -53,7 +53,7 @@ class Side:
         )
 
     def wait(self) -> None:
-        """Wait until it is warm; ``first_step_s`` (from its start), ``value`` (of a step) and ``versions`` are known then.
+        """Wait until it is warm: ``first_step_s`` (from its start), ``value`` (of a step) and ``versions`` are known.
 
         Raises:
             DeviceError: The process has failed; shows the end of what it said.

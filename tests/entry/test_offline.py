@@ -52,7 +52,7 @@ def test_a_classifier_scores_as_by_do_eval(
 def test_the_line_of_the_documentation_is_the_last_one(
     tiny_run: Runs, tiny_data: dict[str, TinyData], tmp_path: Path
 ) -> None:
-    model = make_model(tmp_path / "tiny.mindir", tiny_run("sst-2")[0], rows=None, length=None)
+    model = make_model(tmp_path / "tiny.mindir", tiny_run("sst-2")[0], rows=5, length=16)
     given = ["--eval_data_file_path", tiny_data["sst-2"].file("dev"), "--eval_batch_size", 5, "--task_type", "sst2"]
     found = road(model, tmp_path, given, batch=5)
     assert found.last_line.startswith("acc_num ")

@@ -73,8 +73,8 @@ def test_records() -> None:
 BAD: dict[str, tuple[str, str]] = {
     "plain": ("Who?", r"q.txt:1, column 1: not valid json.*--context and a question a line"),
     "list": ("[1]", "q.txt:1: the line is no object"),
-    "deep": ("[" * 100_000, "q.txt:1: not valid json"),
-    "digits": ('{"id": ' + "1" * 5000 + "}", "q.txt:1: not valid json"),
+    "deep": ("[" * 100_000, "q.txt:1: its brackets are nested too deep"),
+    "digits": ('{"id": ' + "1" * 5000 + "}", "q.txt:1: a number in it has thousands of digits"),
     "no question": ('{"context": "a"}', "the key 'question' is missing"),
     "no passage": ('{"question": "a"}', "the key 'context' is missing"),
     "number": (record(question=1), "question is not a text"),

@@ -67,7 +67,7 @@ def _described(
         labels=labels,
         length=network.seq_length,
         buckets=tuple(config.bucket_list) or (network.seq_length,),
-        network=network.model_dump(),
+        network=network.model_dump(mode="json"),
         spm_model="",
         vocabulary="",
         do_lower_case=config.do_lower_case,

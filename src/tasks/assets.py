@@ -114,7 +114,7 @@ def pretraining_description(
         labels=(),
         length=length,
         buckets=buckets or (length,),
-        network=network.model_dump(),
+        network=network.model_dump(mode="json"),
         spm_model="",
         vocabulary="",
         do_lower_case=do_lower_case,

@@ -153,7 +153,7 @@ class ClassifierTask(TableTask[FinetuneTable]):
             labels=self.data.labels,
             length=self._buckets[-1],
             buckets=self._buckets,
-            network=self._network.model_dump(),
+            network=self._network.model_dump(mode="json"),
             spm_model="",
             vocabulary="",
             do_lower_case=self._tokenizer.do_lower_case if self._tokenizer else self._config.do_lower_case,

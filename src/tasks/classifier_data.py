@@ -129,7 +129,8 @@ def _warn_of_own_tasks(names: Sequence[str], kind: str, labels: tuple[str, ...])
         if task is None or glue_task_of(name, kind, labels):
             continue
         if task.kind == kind and labels == tuple(str(number) for number in range(len(task.labels))):
-            logger.info("the records do not name the classes of %s, so their numbers stand for them", task.name)
+            what = "the records do not name the classes of %s: their numbers stand for them, without a submission file"
+            logger.info(what, task.name)
         else:
             logger.warning(
                 "the data are named %s, but are not those of GLUE's %s (%s%s): they are taken for a task of your own, "

@@ -166,7 +166,7 @@ class SquadTask(TableTask[SquadTable]):
             labels=(),
             length=self._buckets[-1],
             buckets=self._buckets,
-            network=self._network.model_dump(),
+            network=self._network.model_dump(mode="json"),
             spm_model="",
             vocabulary="",
             do_lower_case=tokenizer.do_lower_case if tokenizer else self._config.do_lower_case,

@@ -47,7 +47,7 @@ def description() -> TaskDescription:
         labels=("bad", "gut\u00e9"),
         length=16,
         buckets=(8, 16),
-        network=NETWORK.model_dump(),
+        network=NETWORK.model_dump(mode="json"),
         spm_model="",
         vocabulary="",
         do_lower_case=False,

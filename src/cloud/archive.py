@@ -45,6 +45,7 @@ def unpack(archive: Path, folder: Path, tick: Callable[[int], None]) -> list[Pat
                 _write(packed, info, scratch / name, tick)
         return _move(scratch, folder, [name for _, name in names], archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        # zipfile has NotImplementedError for a compression method that it does not know.
         raise DataError(f"the zip file is damaged: {error}", str(archive), _PACK) from error
     except OSError as error:
         raise output_error(error, folder) from error

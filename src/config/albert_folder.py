@@ -12,13 +12,13 @@ Nothing is written into it: it may be read-only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError
 from src.common.glue_tasks import glue_task_name
+from src.common.json_files import read_object
 from src.config.sections import NetworkConfig
 
 CONFIG_FILE = "albert_config.json"
@@ -155,15 +155,6 @@ def _named(folder: Path, usual: str, pattern: str) -> Path | None:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        fix = "copy the file that belongs to the weights"
-        raise ConfigError(f"the folder lacks {CONFIG_FILE}", str(path.parent), fix) from error
-    except OSError as error:
-        raise ConfigError(f"cannot read: {error.strerror or error}", str(path), "check its permissions") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("the file is no JSON", str(path), "copy or download it again") from error
-    if not isinstance(content, dict):
-        raise ConfigError("the file holds no JSON object", str(path), "copy or download it again")
-    return content
+    fix = "copy the file that belongs to the weights"
+    absent = ConfigError(f"the folder lacks {CONFIG_FILE}", str(path.parent), fix)
+    return read_object(path, ConfigError, "check its permissions", "copy or download it again", absent)

@@ -7,12 +7,12 @@ of this network, or of TensorFlow's operators, which are translated.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError
+from src.common.json_files import read_object
 
 # What ``compute_type`` decides, with what it is; letters as in src/model/albert_model.py.
 OPERATORS: dict[str, str] = {
@@ -135,17 +135,8 @@ def read_float32_operators(path: Path) -> tuple[str, ...]:
 
 def _content(path: Path) -> Mapping[str, Any]:
     """Return the object that a json file holds."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError("no such file", str(path), "check mixlist_file, or leave use_mixlist out") from error
-    except OSError as error:
-        raise ConfigError(f"cannot read: {error.strerror or error}", str(path), "check mixlist_file") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("the file is no JSON", str(path), f"write for example {_EXAMPLE}") from error
-    if not isinstance(content, dict):
-        raise ConfigError("the file holds no JSON object", str(path), f"write for example {_EXAMPLE}")
-    return content
+    absent = ConfigError("no such file", str(path), "check mixlist_file, or leave use_mixlist out")
+    return read_object(path, ConfigError, "check mixlist_file", f"write for example {_EXAMPLE}", absent)
 
 
 def _listed(content: Mapping[str, Any], where: str) -> list[str]:

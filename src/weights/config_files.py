@@ -13,7 +13,6 @@ Both name most keys as this project does. What differs:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from src.common.errors import CheckpointError
+from src.common.json_files import read_object
 from src.config.network_keys import IGNORED_GOOGLE_KEYS
 from src.config.sections import NetworkConfig
 
@@ -84,15 +84,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: It cannot be read or holds something else.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"cannot read: {error.strerror or error}", str(path), "check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError("the file is no JSON", str(path), "copy or download it again") from error
-    if not isinstance(content, dict):
-        raise CheckpointError("the file holds no JSON object", str(path), "copy or download it again")
-    return content
+    return read_object(path, CheckpointError, "check the path", "copy or download it again")
 
 
 def read_config_file(path: Path) -> NetworkFile:

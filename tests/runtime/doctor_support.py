@@ -23,14 +23,14 @@ def make_machine(
     **settings: object,
 ) -> Machine:
     """Return a machine whose files, project and packages lie below ``folder`` and whose programs are in ``bin``."""
-    for name in ("root", "project", "site-packages", "bin", "temporary"):
+    for name in ("system", "project", "site-packages", "bin", "temporary"):
         (folder / name).mkdir(exist_ok=True)
     for name, text in (files or {}).items():
-        write(folder / "root" / name, text)
+        write(folder / "system" / name, text)
     return Machine(
         **{
             "environment": {"PATH": str(folder / "bin"), **(environment or {})},
-            "root": folder / "root",
+            "root": folder / "system",
             "project": folder / "project",
             "packages": [str(folder / "site-packages")],
             "limits": {},

@@ -145,7 +145,7 @@ def test_a_wheel_without_a_plugin(tmp_path: Path) -> None:
 def ascend_machine(tmp_path: Path, cann: str = "8.5.0", **variables: str) -> Machine:
     """Return a machine with two devices, a driver and CANN, whose set_env.sh was sourced."""
     devices = ("davinci0", "davinci1", "davinci_manager", "devmm_svm", "hisi_hdc")
-    home = tmp_path / "root" / "usr/local/Ascend/ascend-toolkit/latest"
+    home = tmp_path / "system" / "usr/local/Ascend/ascend-toolkit/latest"
     files = {
         **{f"dev/{name}": "" for name in devices},
         "usr/local/Ascend/driver/version.info": "Version=24.1.0\nascendhal_version=7.35.19\n",
@@ -222,7 +222,7 @@ def test_set_env_was_not_sourced(tmp_path: Path) -> None:
     assert found.what == (
         "ASCEND_HOME_PATH and ASCEND_OPP_PATH are not set: CANN is installed and its variables are missing"
     )
-    assert found.fix == f"source {tmp_path}/root/usr/local/Ascend/ascend-toolkit/set_env.sh"
+    assert found.fix == f"source {tmp_path}/system/usr/local/Ascend/ascend-toolkit/set_env.sh"
 
 
 def test_half_of_set_env(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def run_creation(text: Path, output_dir: Path, workers: int, options: Sequence[s
     """
     command = [sys.executable, str(ROOT / "create_pretraining_data.py"), "--input", str(text)]
     command += ["--output_dir", str(output_dir), "--num_workers", str(workers), *options]
-    before, started = _children_cpu_s(), time.monotonic()
+    before, started = children_cpu_s(), time.monotonic()
     peaks: dict[int, float] = {}
     with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
@@ -70,7 +70,7 @@ def run_creation(text: Path, output_dir: Path, workers: int, options: Sequence[s
     statistics = PretrainStatistics.from_dict(manifest_in(output_dir).statistics)
     return Run(
         wall_s=wall_s,
-        cpu_s=_children_cpu_s() - before,
+        cpu_s=children_cpu_s() - before,
         text_tokens=statistics.text_tokens,
         record_tokens=statistics.tokens,
         parent_mb=peaks.pop(process.pid, 0.0),
@@ -103,7 +103,7 @@ def _sample(parent: int, peaks: dict[int, float]) -> None:
             peaks[process] = max(peaks.get(process, 0.0), status_mb("VmHWM", process))
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
     """Return the processor seconds of all ended children and their children."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -11,7 +11,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -114,21 +114,48 @@ def creation_options(options: argparse.Namespace) -> list[str]:
     return [part for name, value in given if value != "" for part in (f"--{name}", str(value))]
 
 
-def measure(options: argparse.Namespace, folder: Path, copies: int, create: Callable[..., Run]) -> bool:
-    """Convert one text with every number of workers, print a line for each; return whether the files are the same."""
+def convert(
+    options: argparse.Namespace,
+    folder: Path,
+    copies: int,
+    create: Callable[..., Run],
+    first: Callable[[Path], None] = lambda records: None,
+) -> Iterator[tuple[int, list[Run]]]:
+    """Convert one text with every number of workers; yield each number with its runs.
+
+    Args:
+        options: What ``parse`` returned.
+        folder: For text and records.
+        copies: Copies of the text.
+        create: Runs the command once.
+        first: Called with the records of the first run.
+    """
     text = options.input
     if copies > 1:
         (folder / "text").mkdir()
         text = copy_corpus(options.input, folder / "text", copies)
-    digests: dict[int, set[str]] = {}
+    is_first = True
     for workers in options.workers:
         runs = []
         for _ in range(options.repeats if copies == 1 else 1):
             runs.append(create(text, folder / "records", workers, creation_options(options)))
-            if copies == 1 and not digests:
-                print("\n".join(statistics_lines(folder / "records")) + f"\n\n{table_line(_COLUMNS)}", flush=True)
+            if is_first:
+                first(folder / "records")
+            is_first = False
             shutil.rmtree(folder / "records", ignore_errors=True)
-            digests.setdefault(workers, set()).add(runs[-1].digest)
+        yield workers, runs
+
+
+def measure(options: argparse.Namespace, folder: Path, copies: int, create: Callable[..., Run]) -> bool:
+    """Convert one text with every number of workers, print a line for each; return whether the files are the same."""
+
+    def tell(records: Path) -> None:
+        if copies == 1:
+            print("\n".join(statistics_lines(records)) + f"\n\n{table_line(_COLUMNS)}", flush=True)
+
+    digests: dict[int, set[str]] = {}
+    for workers, runs in convert(options, folder, copies, create, tell):
+        digests[workers] = {run.digest for run in runs}
         print(run_line(copies, workers, runs), flush=True)
     print(same_output_line(copies, digests), flush=True)
     return len(set().union(*digests.values())) == 1

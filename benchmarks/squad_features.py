@@ -9,9 +9,8 @@ so it makes fewer windows than ours of the same settings; neither side pads. Rea
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.machine import load_text, machine_lines
+from benchmarks.run_qa_windows import load_fast_tokenizer, make_windows, write_tokenizer_folder
 from src.common.arguments import OneLineParser
 from src.common.cli import run_command
 from src.common.errors import ConfigError, DataError
@@ -29,8 +29,6 @@ from src.data.tokenization import load_tokenizer
 # Makes windows of a file and returns their number.
 Featurize = Callable[[SquadFile, SquadSettings], int]
 _PACKAGES = ("numpy", "sentencepiece", "tokenizers", "transformers")
-# Hugging Face's tokenizers would use all cores; transformers would tell that it finds no framework.
-_ONE_CORE = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 _SPECIAL_TOKENS = 3
 
 
@@ -81,36 +79,22 @@ def our_featurize(model_file: Path) -> Featurize:
 
 
 def peer_featurize(model_file: Path) -> Featurize:
-    """Return Hugging Face's way: the fast ALBERT tokenizer made from the same model.
+    """Return Hugging Face's way: the fast ALBERT tokenizer made from the same model, on one core.
 
     Raises:
         ConfigError: transformers is not installed.
     """
-    os.environ.update(_ONE_CORE)
     try:
-        tokenizer = importlib.import_module("transformers").AlbertTokenizerFast(vocab_file=str(model_file))
+        with tempfile.TemporaryDirectory(prefix="albert-tokenizer-") as folder:
+            tokenizer = load_fast_tokenizer(write_tokenizer_folder(model_file, Path(folder)), cores=1)
     except ImportError as error:
         fix = "pip install -r requirements-dev.txt"
         raise ConfigError(f"Hugging Face's tokenizer cannot be used: {error}", "transformers", fix) from error
 
     def featurize(data: SquadFile, settings: SquadSettings) -> int:
-        encoded = tokenizer(
-            [row.question.lstrip() for row in data.questions],
-            [data.contexts[row.context] for row in data.questions],
-            truncation="only_second",
-            max_length=settings.max_seq_length,
-            stride=settings.doc_stride,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
-        samples = encoded.pop("overflow_to_sample_mapping")
-        names = [data.questions[sample].id for sample in samples]
-        for index, offsets in enumerate(encoded["offset_mapping"]):
-            part = encoded.sequence_ids(index)
-            encoded["offset_mapping"][index] = [
-                place if part[position] == 1 else None for position, place in enumerate(offsets)
-            ]
-        return len(names)
+        questions = [(row.id, row.question) for row in data.questions]
+        contexts = [data.contexts[row.context] for row in data.questions]
+        return make_windows(tokenizer, questions, contexts, settings.max_seq_length, settings.doc_stride)
 
     return featurize
 

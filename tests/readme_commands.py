@@ -116,6 +116,8 @@ def inputs(command: str) -> list[str]:
         names += ["--model"]
     if words[:3] in (["python", "-m", "benchmarks.exported"], ["python", "-m", "benchmarks.serve"]):
         names += ["--run_dir"]
+    if words[:3] == ["python", "-m", "benchmarks.contest"]:
+        names += ["--glue_dir", "--squad_json", "--text_file"]
     if words[1:2] == ["evaluate_squad.py"]:
         read_there = words[2:4]
     if PRETRAIN_SCRIPT.match(command):

@@ -93,4 +93,4 @@ def versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv[1:], prepare, versions))
+    sys.exit(serve(sys.argv[1:], StepCase, prepare, versions))

@@ -14,7 +14,7 @@ from src.common.errors import ConfigError
 from src.config.sections import NetworkConfig
 from src.model.activations import Tanh, make_activation
 from src.model.attention import AttentionBlock
-from src.model.layers import Linear, ResidualOutput, float_type, new_layernorm, new_weight
+from src.model.layers import LayerNorm, Linear, ResidualOutput, float_type, new_weight
 
 # Added to the scores of padding; Google's value. exp(-10000) is 0 in float32, so that padding has no weight at all.
 MASKED_SCORE = -10000.0
@@ -57,7 +57,7 @@ class EmbeddingPostprocessor(nn.Cell):
         self.embedding_table = new_weight((config.type_vocab_size, size), config, "embedding_table")
         if self.use_absolute_positions:
             self.full_position_embeddings = new_weight((self.max_length, size), config, "full_position_embeddings")
-        self.layernorm = new_layernorm(size, config)
+        self.layernorm = LayerNorm(size, config)
         self.dropout = nn.Dropout(p=config.hidden_dropout_prob)
         self.gather = ops.Gather()
         self.is_constant = ops.functional.isconstant

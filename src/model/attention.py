@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config.sections import NetworkConfig
+from src.model.backward import Softmax, written_out
 from src.model.layers import Linear, ResidualOutput, float_type, new_weight
 from src.model.names import MAX_RELATIVE_DISTANCE
 
@@ -57,7 +58,7 @@ class SelfAttention(nn.Cell):
         if config.use_relative_positions:
             self._generate_relative_positions_embeddings = RelativePositions(config)
         self.dropouts = nn.CellList([nn.Dropout(p=config.attention_probs_dropout_prob) for _ in range(applications)])
-        self.softmax = ops.Softmax(axis=-1)
+        self.softmax = Softmax() if written_out() else ops.Softmax(axis=-1)
         self.matmul = ops.BatchMatMul()
         self.matmul_transposed = ops.BatchMatMul(transpose_b=True)
 

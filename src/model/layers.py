@@ -9,6 +9,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
 from src.config.sections import NetworkConfig
+from src.model.backward import AddBias, Normalization, WeightProduct, written_out
 
 
 def float_type(name: str) -> Any:
@@ -27,9 +28,26 @@ def new_weight(shape: tuple[int, ...], config: NetworkConfig, name: str) -> Para
     return Parameter(initializer(distribution, shape, float_type(config.dtype)), name=name)
 
 
-def new_layernorm(size: int, config: NetworkConfig) -> nn.LayerNorm:
-    """Return a LayerNorm over the last axis; MindSpore's default epsilon is not ALBERT's, so it is always given."""
-    return nn.LayerNorm((size,), epsilon=config.layer_norm_eps, dtype=float_type(config.dtype))
+class LayerNorm(nn.Cell):
+    """LayerNorm over the last axis, with the parameter names of ``nn.LayerNorm``.
+
+    Args:
+        size: D, the size of the last axis.
+        config: Gives epsilon (MindSpore's default is not ALBERT's) and the type of the parameters.
+    """
+
+    def __init__(self, size: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.gamma = Parameter(initializer("ones", (size,), float_type(config.dtype)), name="gamma")
+        self.beta = Parameter(initializer("zeros", (size,), float_type(config.dtype)), name="beta")
+        epsilon = config.layer_norm_eps
+        # Recomputed, a backward pass that reads its cell's means and variances would make a circle in the graph.
+        own_backward = written_out() and not config.recompute
+        self.normalize = Normalization(epsilon) if own_backward else ops.LayerNorm(-1, -1, epsilon)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Return the normalised [..., D] of the type of ``x``."""
+        return self.normalize(x, self.gamma.astype(x.dtype), self.beta.astype(x.dtype))[0]
 
 
 class Linear(nn.Cell):
@@ -47,13 +65,13 @@ class Linear(nn.Cell):
         self.weight = new_weight((out_size, in_size), config, "weight")
         self.bias = Parameter(initializer("zeros", (out_size,), float_type(config.dtype)), name="bias")
         self.compute_type = float_type(compute_type)
-        self.matmul = ops.MatMul(transpose_b=True)
+        self.product = WeightProduct(in_size, out_size)
+        self.add_bias = AddBias()
 
     def construct(self, x_MI: Tensor) -> Tensor:
         """Map [M, in_size] to [M, out_size] of the compute type."""
-        product_MO = self.matmul(x_MI.astype(self.compute_type), self.weight.astype(self.compute_type))
-        # Not BiasAdd: on the CPU its gradient is far slower than that of a broadcast sum.
-        return product_MO + self.bias.astype(self.compute_type)
+        product_MO = self.product(x_MI.astype(self.compute_type), self.weight.astype(self.compute_type))
+        return self.add_bias(product_MO, self.bias.astype(self.compute_type))
 
 
 class ResidualOutput(nn.Cell):
@@ -72,7 +90,7 @@ class ResidualOutput(nn.Cell):
     def __init__(self, in_size: int, config: NetworkConfig, applications: int, operator: str = "output") -> None:
         super().__init__()
         self.dense = Linear(in_size, config.hidden_size, config, config.compute_type_of(operator))
-        self.layernorm = new_layernorm(config.hidden_size, config)
+        self.layernorm = LayerNorm(config.hidden_size, config)
         self.dropouts = nn.CellList([nn.Dropout(p=config.hidden_dropout_prob) for _ in range(applications)])
 
     def construct(self, x_MI: Tensor, residual_MD: Tensor, application: int) -> Tensor:

@@ -12,7 +12,8 @@ from mindspore.common.initializer import initializer
 from src.config.sections import NetworkConfig
 from src.model.activations import make_activation
 from src.model.albert_model import AlbertModel
-from src.model.layers import Linear, float_type, new_layernorm
+from src.model.backward import AddBias
+from src.model.layers import LayerNorm, Linear, float_type
 from src.model.loss_network import LossNetwork
 
 # The reference adds it to the sum of the weights, so that a batch without predictions has loss 0.
@@ -30,18 +31,19 @@ class MaskedLanguageModelHead(nn.Cell):
         super().__init__()
         self.dense = Linear(config.hidden_size, config.embedding_size, config, "float32")
         self.activation = make_activation(config.hidden_act)
-        self.layernorm = new_layernorm(config.embedding_size, config)
+        self.layernorm = LayerNorm(config.embedding_size, config)
         self.output_bias = Parameter(
             initializer("zeros", (config.vocab_size,), float_type(config.dtype)), name="output_bias"
         )
         self.compute_type = float_type(config.compute_type_of("masked_lm_scores"))
         self.matmul = ops.MatMul(transpose_b=True)
+        self.add_bias = AddBias()
 
     def construct(self, hidden_RD: Tensor, table_VE: Tensor) -> Tensor:
         """Return the logits [R, V] float32."""
         transformed_RE = self.layernorm(self.activation(self.dense(hidden_RD)))
         scores_RV = self.matmul(transformed_RE.astype(self.compute_type), table_VE.astype(self.compute_type))
-        return scores_RV.astype(ms.float32) + self.output_bias.astype(ms.float32)
+        return self.add_bias(scores_RV.astype(ms.float32), self.output_bias.astype(ms.float32))
 
 
 class SentenceOrderHead(nn.Cell):

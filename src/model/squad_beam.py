@@ -13,7 +13,7 @@ from mindspore.common.initializer import initializer
 from src.config.sections import NetworkConfig
 from src.model.activations import Tanh
 from src.model.albert_model import AlbertModel
-from src.model.layers import Linear, float_type, new_layernorm, new_weight
+from src.model.layers import LayerNorm, Linear, float_type, new_weight
 from src.model.squad import FORBIDDEN_LOGIT, allowed_positions
 
 
@@ -66,7 +66,7 @@ class EndLogits(nn.Cell):
         self.size = config.hidden_size
         self.dense_0 = PairDense(self.size, config)
         self.tanh = Tanh()
-        self.LayerNorm = new_layernorm(self.size, config)
+        self.LayerNorm = LayerNorm(self.size, config)
         self.dense_1 = Linear(self.size, 1, config, "float32")
         self.gather = ops.Gather()
 

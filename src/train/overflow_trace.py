@@ -200,11 +200,8 @@ def _watching(network: nn.Cell, recorder: _Recorder) -> Iterator[None]:
 
     try:
         for path, cell in network.cells_and_names():
-            for name, operator in list(cell._primitives.items()):
-                if operator is not None:
-                    # Not through the cell's own __setattr__: its list of operators stays as it is.
-                    watched.append((cell, name, vars(cell).get(name)))
-                    object.__setattr__(cell, name, _Watched(f"{path}.{name}".lstrip("."), operator, recorder))
+            if not _has_own_backward(cell):
+                watched += _watch_operators(path, cell, recorder)
             if _GROUP_SUFFIX in path and path.rpartition(".")[2].isdigit() and ".inner_group" not in path:
                 handles.append(cell.register_forward_pre_hook(next_layer))
         yield
@@ -216,6 +213,25 @@ def _watching(network: nn.Cell, recorder: _Recorder) -> Iterator[None]:
                 object.__setattr__(cell, name, before)
         for handle in handles:
             handle.remove()
+
+
+def _watch_operators(path: str, cell: nn.Cell, recorder: _Recorder) -> list[tuple[nn.Cell, str, Any]]:
+    """Put an observer before each operator of a cell; return the cell, their names and what hid them before.
+
+    A cell with a backward pass of its own is one operator: nothing inside of it takes part in that pass.
+    """
+    watched = []
+    inner = {name: child for name, child in cell.name_cells().items() if _has_own_backward(child)}
+    for name, operator in [*cell._primitives.items(), *inner.items()]:
+        if operator is not None:
+            # Not through the cell's own __setattr__: its list of operators stays as it is.
+            watched.append((cell, name, vars(cell).get(name)))
+            object.__setattr__(cell, name, _Watched(f"{path}.{name}".lstrip("."), operator, recorder))
+    return watched
+
+
+def _has_own_backward(cell: nn.Cell) -> bool:
+    return hasattr(type(cell), "bprop")
 
 
 def _inner_layers(network: nn.Cell) -> int:

@@ -27,6 +27,8 @@ _SHOWN = {
     "overflow_steps": ("overflow_steps", "{:g}"),
     "ms_per_step": ("ms/step", "{:.1f}"),
     "tokens_per_s": ("tokens/s", "{:.0f}"),
+    "tflops": ("TFLOP/s", "{:.3g}"),
+    "mfu": ("mfu", "{:.1%}"),
 }
 
 
@@ -118,7 +120,7 @@ class TrainProgress:
         Args:
             step: Optimizer steps done.
             figures: ``loss`` and its parts, then any of ``learning_rate``, ``grad_norm``, ``loss_scale``,
-                ``overflow_steps``, ``ms_per_step`` and ``tokens_per_s``.
+                ``overflow_steps``, ``ms_per_step``, ``tokens_per_s``, ``tflops`` and ``mfu``.
 
         Returns:
             The plain line, which went to the log (on a terminal to the file only).

@@ -22,4 +22,4 @@ def prepare(case: StepCase) -> Step:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv[1:], prepare, lambda: {"nothing": "1.0"}))
+    sys.exit(serve(sys.argv[1:], StepCase, prepare, lambda: {"nothing": "1.0"}))

@@ -146,7 +146,7 @@ def test_a_device_that_saturates_shows_its_largest_number() -> None:
     weight = network.parameters_dict()[f"{LAYER}.output.dense.weight"]
     weight.set_data(Tensor(np.zeros(weight.shape, np.float32)))
     assert trace_of(network).place == ""
-    assert trace_of(network, saturating=True).place == "layer 1 feed-forward output: input 0"
+    assert trace_of(network, saturating=True).place == "layer 1 feed-forward input: input 1"
 
 
 def test_nothing_is_left_behind() -> None:
@@ -173,4 +173,4 @@ def test_the_head_of_question_answering() -> None:
     place = Tensor(np.full(ROWS, 3, np.int32))
     inputs = (ids, mask, mask, place, place, Tensor(np.zeros(ROWS, np.float32)), *batch_of()[4:])
     trace = trace_overflow(network, list(network.trainable_params()), inputs, 1.0)
-    assert trace.place == "head dense1.matmul: output"
+    assert trace.place == "head dense1.product: output"

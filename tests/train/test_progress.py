@@ -50,6 +50,13 @@ def test_the_plain_line_letter_by_letter() -> None:
     )
 
 
+def test_the_utilisation_is_shown_in_percent_where_it_is_known() -> None:
+    assert format_figures({"tokens_per_s": 4096.4, "tflops": 0.14321}) == "tokens/s: 4096, TFLOP/s: 0.143"
+    assert format_figures({"tflops": 106.04, "mfu": 0.41423}) == "TFLOP/s: 106, mfu: 41.4%"
+    # A tiny network on a CPU.
+    assert format_figures({"tflops": 0.0000123}) == "TFLOP/s: 1.23e-05"
+
+
 @pytest.mark.parametrize(
     ("step", "epoch", "share"), [(0, 1, 0.0), (1, 1, 0.1), (10, 1, 1.0), (11, 2, 0.1), (20, 2, 1.0), (25, 3, 0.5)]
 )

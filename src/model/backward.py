@@ -1,0 +1,161 @@
+"""Cells whose backward pass is written by hand, because MindSpore's own is slow on a CPU or keeps too much memory.
+
+Measured in docs/performance.md. Elsewhere than on a CPU MindSpore's fused operators are the better choice, and
+``written_out`` is the one place that decides. All of it is plain calculus: the same gradients, other operators.
+
+Letters as in ``albert_model.py``, with I and O for the sizes of a dense layer's input and output.
+"""
+
+from __future__ import annotations
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+
+def written_out() -> bool:
+    """Say whether the device of this process is one where the written-out form is the faster one."""
+    return str(ms.get_context("device_target")) == "CPU"
+
+
+class RowSum(nn.Cell):
+    """Sum a matrix over its rows.
+
+    On a CPU as a product with a row of ones, which takes a third of ``ReduceSum`` there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written_out = written_out()
+        self.matmul = ops.MatMul()
+        self.reduce_sum = ops.ReduceSum()
+
+    def construct(self, x_MD: Tensor) -> Tensor:
+        """Return [D] of the type of ``x_MD``."""
+        if self.written_out and x_MD.dtype == ms.float32:
+            return self.matmul(ops.ones((1, x_MD.shape[0]), ms.float32), x_MD).reshape(-1)
+        return self.reduce_sum(x_MD, 0)
+
+
+class AddBias(nn.Cell):
+    """Add a vector to every row; forward as ``BiasAdd``, backward as a plain sum.
+
+    A broadcast sum makes the CPU's kernel keep a table of 16 bytes for each output element, in every application of a
+    layer: four times what it adds up. ``BiasAdd`` keeps none, but its own gradient is far slower there than a sum.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add = ops.BiasAdd()
+        self.sum_rows = RowSum()
+
+    def construct(self, x_MO: Tensor, bias_O: Tensor) -> Tensor:
+        """Return [M, O]."""
+        return self.add(x_MO, bias_O)
+
+    def bprop(self, x_MO: Tensor, bias_O: Tensor, output_MO: Tensor, gradient_MO: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of both inputs."""
+        return gradient_MO, self.sum_rows(gradient_MO)
+
+
+class WeightProduct(nn.Cell):
+    """x W^T, with both products of the backward pass in the form that the CPU's library computes fast.
+
+    A product whose right matrix is wide and not transposed takes there up to two and a half times as long as one with
+    that matrix transposed or narrow. The backward pass of a layer that narrows (the second half of the feed-forward
+    block, I = 4 O) would have two of them. So its weights are turned, once for all applications of the layer, and its
+    input is split into blocks of O columns.
+
+    Args:
+        in_size: I.
+        out_size: O.
+    """
+
+    def __init__(self, in_size: int, out_size: int) -> None:
+        super().__init__()
+        self.narrows = in_size > out_size and in_size % out_size == 0 and written_out()
+        self.product = ops.MatMul(transpose_b=True)
+        self.product_plain = ops.MatMul()
+        self.product_of_columns = ops.MatMul(transpose_a=True)
+        self.transpose = ops.Transpose()
+        self.split = ops.Split(1, max(1, in_size // out_size))
+
+    def construct(self, x_MI: Tensor, weight_OI: Tensor) -> Tensor:
+        """Return [M, O]."""
+        return self.product(x_MI, weight_OI)
+
+    def bprop(self, x_MI: Tensor, weight_OI: Tensor, output_MO: Tensor, gradient_MO: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of both inputs."""
+        if not self.narrows:
+            return self.product_plain(gradient_MO, weight_OI), self.product_of_columns(gradient_MO, x_MI)
+        blocks: tuple[Tensor, ...] = ()
+        for x_MO in self.split(x_MI):
+            blocks = (*blocks, self.product_of_columns(gradient_MO, x_MO))
+        return self.product(gradient_MO, self.transpose(weight_OI, (1, 0))), ops.concat(blocks, 1)
+
+
+class Normalization(nn.Cell):
+    """LayerNorm over the last axis (arXiv:1607.06450); forward as MindSpore's, backward out of products.
+
+    Args:
+        epsilon: Added to the variance.
+    """
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.normalize = ops.LayerNorm(-1, -1, epsilon)
+        self.matmul = ops.MatMul()
+        self.product_of_columns = ops.MatMul(transpose_a=True)
+        self.sum_rows = RowSum()
+
+    def construct(self, x: Tensor, gamma_D: Tensor, beta_D: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the normalised [..., D], and means and variances [..., 1], which have no gradient here."""
+        normalised, means, variances = self.normalize(x, gamma_D, beta_D)
+        return normalised, means, variances
+
+    def bprop(
+        self,
+        x: Tensor,
+        gamma_D: Tensor,
+        beta_D: Tensor,
+        outputs: tuple[Tensor, Tensor, Tensor],
+        gradients: tuple[Tensor, Tensor, Tensor],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of the three inputs.
+
+        With g = gamma dy and n = (x - mean) / deviation, dx = (g - mean(g) - n mean(g n)) / deviation, where the means
+        go over the last axis; dgamma and dbeta are the sums of dy n and of dy over the rows.
+        """
+        size = x.shape[-1]
+        gradient_MD = gradients[0].reshape(-1, size)
+        centered_MD = x.reshape(-1, size) - outputs[1].reshape(-1, 1)
+        inverse_M1 = ops.rsqrt(outputs[2].reshape(-1, 1) + self.epsilon)
+        product_MD = gradient_MD * centered_MD
+        average_D1 = gamma_D.reshape(-1, 1) / size
+        shift_M1 = self.matmul(gradient_MD, average_D1) * inverse_M1
+        slope_M1 = self.matmul(product_MD, average_D1) * (inverse_M1 * inverse_M1 * inverse_M1)
+        # One product instead of two sweeps over the matrix, one for gamma and one for the deviation.
+        scale_MD = self.matmul(inverse_M1, gamma_D.reshape(1, -1))
+        x_gradient_MD = gradient_MD * scale_MD - centered_MD * slope_M1 - shift_M1
+        gamma_gradient_D = self.product_of_columns(inverse_M1, product_MD).reshape(-1)
+        return x_gradient_MD.reshape(x.shape), gamma_gradient_D, self.sum_rows(gradient_MD)
+
+
+class Softmax(nn.Cell):
+    """Softmax over the last axis; backward with the sums over that axis as a product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.softmax = ops.Softmax(axis=-1)
+        self.matmul = ops.MatMul()
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Return probabilities of the shape of ``x``."""
+        return self.softmax(x)
+
+    def bprop(self, x: Tensor, probabilities: Tensor, gradient: Tensor) -> tuple[Tensor]:
+        """Return the gradient of ``x``: p (dp - sum(p dp))."""
+        size = x.shape[-1]
+        products_MT = (probabilities * gradient).reshape(-1, size)
+        sums = self.matmul(products_MT, ops.ones((size, 1), ms.float32)).reshape((*x.shape[:-1], 1))
+        return (probabilities * (gradient - sums),)

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import exported, fault_run, pretraining_data, recompute_memory, serve, squad_features, squad_overfit
+from benchmarks.contest.options import parse as parse_contest
+from benchmarks.roofline.__main__ import parse as parse_roofline
 from src.common.errors import AlbertError
 from src.config.export_config import load_export_config
 from src.config.load import load_config
@@ -126,7 +129,8 @@ def check_film_reviews(arguments: list[str]) -> None:
 
 def check_targets(targets: list[str]) -> None:
     known = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(targets) <= set(known), targets
+    parse_contest(shlex.split("".join(word.partition("=")[2] for word in targets if word.startswith("BENCH_ARGS="))))
+    assert {word for word in targets if not word.startswith("BENCH_ARGS=")} <= set(known), targets
 
 
 def check_environment(arguments: list[str]) -> None:
@@ -183,10 +187,12 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     "python convert_tf_ckpt/save_weight_ms.py": lambda arguments: save_weight_command.make_parser().parse(arguments),
     "python -m src.data.film_reviews": check_film_reviews,
     "python -m src.runtime.doctor": lambda arguments: doctor_parser().parse(arguments),
+    "python -m benchmarks.contest": parse_contest,
     "python -m benchmarks.exported": exported.parse,
     "python -m benchmarks.fault_run": fault_run.parse,
     "python -m benchmarks.pretraining_data": pretraining_data.parse,
     "python -m benchmarks.recompute_memory": recompute_memory.parse,
+    "python -m benchmarks.roofline": parse_roofline,
     "python -m benchmarks.serve": serve.parse,
     "python -m benchmarks.squad_features": squad_features.parse,
     "python -m benchmarks.squad_overfit": squad_overfit.parse,
@@ -245,6 +251,8 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python predict.py qa --run_dir x --no_such_key",
         "python launch.py --device_num 2 run_classifier.py --no_such_key 1",
         "python -m benchmarks.squad_features --no_such_key 1",
+        "python -m benchmarks.contest --no_such_key 1",
+        "make bench BENCH_ARGS='--no_such_key 1'",
         "python run_pretrain.py --no_such_key 1",
         "python pretrain_eval.py --no_such_key 1",
         "python launch.py --device_num 2 run_pretrain.py --no_such_key 1",
@@ -262,6 +270,7 @@ def test_every_option_of_a_command_is_known(page: Path, monkeypatch: pytest.Monk
         "python -m src.runtime.doctor --no_such_key 1",
         "python -m benchmarks.pretraining_data --no_such_key 1",
         "python -m benchmarks.recompute_memory --no_such_key 1",
+        "python -m benchmarks.roofline --no_such_key 1",
         "make no-such-target",
         "wget example.org",
     ],

@@ -1,4 +1,4 @@
-"""The directory of a run: who may write into it, what lies where, and what may be removed from it.
+"""The directory of a run: who may write into it, and what lies where.
 
 A run directory explains itself: ``config.yaml`` (resolved), ``environment.json``, ``train.log``, ``metrics.jsonl``,
 ``tensorboard/``, ``checkpoints/``, ``eval/``, ``predictions/``, ``loss.png`` and ``metric.png``.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,17 @@ import yaml
 from src.common.errors import ConfigError, OutputError
 from src.common.files import make_directory, output_error, write_json_atomic, write_text_atomic
 from src.common.log import FILE_ONLY, LOG_NAME
-from src.common.run_lock import LOCK_NAME, RunLock
+from src.common.run_files import (
+    CONFIG_NAME,
+    ENVIRONMENT_NAME,
+    METRICS_NAME,
+    RUN_FOLDERS,
+    holds_nothing,
+    remove_run_files,
+)
+from src.common.run_lock import RunLock
 
 LOGGER = logging.getLogger(__name__)
-
-CONFIG_NAME = "config.yaml"
-ENVIRONMENT_NAME = "environment.json"
-METRICS_NAME = "metrics.jsonl"
 
 # environment.json is the first file of a run; this key in it says that the directory is one.
 _FORMAT_KEY = "run_format"
@@ -34,59 +37,12 @@ _FORMAT_VERSION = 1
 
 _FOLDERS = ("checkpoints", "eval", "tensorboard")
 
-# What a run writes, by folder, as regular expressions of whole names: only these files are removed by ``overwrite``.
-_RUN_FILES: Mapping[str, tuple[str, ...]] = {
-    "": (
-        r"(config(\.\d+)?\.yaml|environment\.\d+\.json)",
-        f"({re.escape(LOG_NAME)}|{re.escape(METRICS_NAME)})",
-        r"((loss|metric)\.png|profile\.(txt|json))",
-    ),
-    "checkpoints": (r".+-\d+_\d+(-\d+)?(\.state)?\.ckpt", r".+-best\.ckpt", r"manifest\.json"),
-    "eval": (r".+\.json",),
-    "tensorboard": (r"events\.out\.tfevents\..+",),
-    "predictions": (
-        r"predictions\.(jsonl|tsv|conll)",
-        r"(CoLA|SST-2|MRPC|STS-B|QQP|MNLI-m|MNLI-mm|QNLI|RTE|WNLI|AX)\.tsv",
-    ),
-    "predictions/*": (r"(predictions|nbest_predictions|null_odds|metrics|errors)\.json",),
-    "assets": (r"task\.json", r".+\.model", r"vocab.*\.txt"),
-    "over_dump/rank_*": (r"step_\d+(-\d+)?\.json", r"step_\d+(-\d+)?_\w+\.npy"),
-    "data_dump/rank_*": (r"config\.json", r"index\.(txt|csv)"),
-    "data_dump/rank_*/update_*": (r".+\.npy",),
-}
-# Left beside any file of a run that is killed in the middle of writing it.
-_TEMPORARY = r"\.{}\.[^.]+\.tmp"
-_TEMPORARY_MARK = _TEMPORARY.format(re.escape(ENVIRONMENT_NAME))
-
-
-def _is_run_file(name: str, patterns: tuple[str, ...]) -> bool:
-    """Tell whether a run wrote the file of this name, or the beginning of it under a temporary name."""
-    forms = [form for pattern in patterns for form in (pattern, _TEMPORARY.format(pattern))]
-    return any(re.fullmatch(form, name) for form in (*forms, _TEMPORARY_MARK))
-
-
-def _is_empty(path: Path) -> bool:
-    """Tell whether a directory is missing or holds nothing but what a start that failed at once leaves.
-
-    Raises:
-        OutputError: ``path`` is no directory or cannot be read.
-    """
-    try:
-        names = [entry.name for entry in path.iterdir()]
-    except FileNotFoundError:
-        return True
-    except NotADirectoryError as error:
-        raise OutputError("a file stands where the run directory should be", str(path), "choose another") from error
-    except OSError as error:
-        raise output_error(error, path) from error
-    return all(name == LOCK_NAME or re.fullmatch(_TEMPORARY_MARK, name) for name in names)
-
 
 def run_of_folder(folder: Path) -> Path | None:
     """Return the run that keeps its files in ``folder``; ``None`` where it is the folder of no run."""
-    own = {name.partition("/")[0] for name in _RUN_FILES if name}
     inside = (folder.resolve(), *folder.resolve().parents)
-    return next((place.parent for place in inside if place.name in own and is_run_directory(place.parent)), None)
+    owners = (place.parent for place in inside if place.name in RUN_FOLDERS)
+    return next((owner for owner in owners if is_run_directory(owner)), None)
 
 
 def is_run_directory(path: Path) -> bool:
@@ -102,7 +58,7 @@ def _check_use(path: Path, resume: bool, overwrite: bool) -> None:
     """Refuse what would mix two runs or touch what is not a run's."""
     if resume and overwrite:
         raise ConfigError("resume and overwrite exclude each other", "resume", "choose one of them")
-    is_empty, is_run = _is_empty(path), is_run_directory(path)
+    is_empty, is_run = holds_nothing(path), is_run_directory(path)
     if resume and not is_run:
         what = "there is no run to resume" if is_empty else "this is not a run directory"
         raise OutputError(what, str(path), "check the path, or leave out resume for a first run")
@@ -112,30 +68,6 @@ def _check_use(path: Path, resume: bool, overwrite: bool) -> None:
         raise OutputError(
             "the directory is not empty", str(path), "choose another, or set --resume true or --overwrite true"
         )
-
-
-def _folders_of(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Yield the folders of a run that exist, inner ones first, with the patterns of the files that it writes there."""
-    for name, patterns in sorted(_RUN_FILES.items(), reverse=True):
-        for folder in sorted(path.glob(name)) if name else [path]:
-            if folder.is_dir():
-                yield folder, patterns
-
-
-def _remove_run_files(path: Path) -> None:
-    """Remove what a run wrote; ``environment.json`` goes last, so that an interrupted removal can be repeated."""
-    try:
-        for folder, patterns in _folders_of(path):
-            for entry in folder.iterdir():
-                if _is_run_file(entry.name, patterns) and not entry.is_dir():
-                    entry.unlink()
-            if folder != path and not folder.is_symlink():
-                # Fails where other files remain: they are not ours, so their folder stays.
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-        (path / ENVIRONMENT_NAME).unlink(missing_ok=True)
-    except OSError as error:
-        raise output_error(error, path) from error
 
 
 def _set_aside(path: Path) -> None:
@@ -234,7 +166,7 @@ class RunDirectory:
     def begin(self, config_text: str, environment: Mapping[str, Any]) -> None:
         """Write configuration (yaml) and environment; of a resumed run the old ones are kept under numbered names."""
         if self._replaces:
-            _remove_run_files(self.path)
+            remove_run_files(self.path)
         self._made_for_nothing = False
         self._describe(config_text, environment)
 

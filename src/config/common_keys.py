@@ -8,6 +8,7 @@ from pydantic import Field
 
 from src.config.sections import LossScaleConfig, Section
 from src.config.value_types import (
+    MOST_TFLOPS,
     AutoFlag,
     DeviceTarget,
     EncryptionMode,
@@ -69,6 +70,12 @@ class DeviceKeys(Section):
     device_id: Int = Field(0, ge=0, description="number of the device; a process group gives each process its own")
     distribute: bool = Field(False, description="train with several processes, one per device")
     device_num: Int = Field(1, ge=1, description="number of processes when distribute is true")
+    peak_tflops: Float = Field(
+        0.0,
+        ge=0,
+        le=MOST_TFLOPS,
+        description="most TFLOP/s of one device in its compute_type, for the figure mfu of the log; 0: unknown",
+    )
 
 
 class VocabularyKeys(Section):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError
-from src.common.run_directory import CONFIG_NAME, is_run_directory
+from src.common.run_directory import is_run_directory
+from src.common.run_files import CONFIG_NAME
 from src.config.command_line import CommandLine, parse_arguments
 from src.config.layers import KeyPath
 from src.config.load import PROJECT_ROOT, LoadedConfig, TaskName, load_config

@@ -50,7 +50,7 @@ class TaskConfig(ModelArtsKeys, AscendKeys, DeviceKeys, UpdateKeys, NetworkChoic
     yaml_name: ClassVar[str]
     network_defaults: ClassVar[Mapping[str, int]] = {}
     # A resumed run may differ in these without being another run.
-    free_keys: ClassVar[tuple[str, ...]] = ("log_steps", *ExportKeys.model_fields)
+    free_keys: ClassVar[tuple[str, ...]] = ("log_steps", "peak_tflops", *ExportKeys.model_fields)
     # Keys that are said for one start and not kept in the run directory.
     start_keys: ClassVar[tuple[str, ...]] = (
         "resume",

@@ -18,6 +18,8 @@ from src.common.glue_tasks import glue_task_name
 
 MOST_BATCH_ROWS = 65_536
 """Rows of a batch on one device: more do not fit into any, and fail while memory is asked for."""
+MOST_TFLOPS = 100_000
+"""TFLOP/s of one device: more was meant in another unit."""
 _LARGEST_INT = 2**31 - 1
 
 

@@ -83,6 +83,10 @@ class Task(ABC):
         """Return the number of optimizer steps of an epoch."""
 
     @abstractmethod
+    def train_flops(self, rows: int, length: int) -> int:
+        """Return the model FLOPs of a train step of ``rows`` rows of ``length`` tokens, forward and backward."""
+
+    @abstractmethod
     def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
         """Return the micro-batches of this process from ``start`` on."""
 

@@ -15,6 +15,7 @@ from src.data.table import FinetuneTable
 from src.evaluate.glue_submission import write_glue_submission
 from src.evaluate.predictions import write_predictions
 from src.evaluate.task_metrics import metrics_for_task
+from src.model.flops import Products, pooled_products, token_products
 from src.model.heads import AlbertCLSModel, AlbertInference, AlbertNERModel
 from src.model.losses import AlbertCLS
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
@@ -89,6 +90,11 @@ class ClassifierTask(TableTask[FinetuneTable]):
         head = AlbertNERModel if self.data.kind == "token_classification" else AlbertCLSModel
         model = head(self._network, self.data.num_outputs)
         return Networks(AlbertCLS(model, self.data.kind), AlbertInference(model))
+
+    def _head_products(self, rows: int, length: int) -> Products:
+        if self.data.kind == "token_classification":
+            return token_products(self._network, rows, length, self.data.num_outputs)
+        return pooled_products(self._network, rows, self.data.num_outputs)
 
     def summary(self) -> dict[str, Any]:
         """Return what the start-up summary says about the data and the head."""

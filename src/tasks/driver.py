@@ -14,6 +14,7 @@ from typing import Any
 from src.common.errors import ConfigError, DataError
 from src.common.interrupts import quiet_interrupts
 from src.common.log import setup_logging
+from src.common.native_output import without_graph_dumps
 from src.common.run_directory import is_run_directory
 from src.config.load import LoadedConfig
 from src.data.dataset import TrainStart
@@ -40,6 +41,7 @@ _SHOWN_CHARACTERS = 300
 
 
 @quiet_interrupts()
+@without_graph_dumps()
 def run_task(make_task: Callable[[ProcessGroup], Task], loaded: LoadedConfig[Any]) -> int:
     """Train, evaluate and predict as the configuration says; return the exit status.
 

@@ -23,10 +23,12 @@ class StepInfo:
     Attributes:
         indices: int64 numbers of its rows in the training data.
         tokens: Tokens in them, without padding.
+        length: Tokens to which the rows are padded.
     """
 
     indices: np.ndarray
     tokens: int
+    length: int
 
 
 @dataclass(frozen=True)
@@ -74,4 +76,4 @@ def _infos(
         updates = plan_epoch(lengths, geometry, seed, epoch, shuffle)
         for update in updates[start.step_in_epoch if epoch == start.epoch else 0 :]:
             for micro in update:
-                yield StepInfo(micro.indices, int(lengths[micro.indices].sum()))
+                yield StepInfo(micro.indices, int(lengths[micro.indices].sum()), micro.length)

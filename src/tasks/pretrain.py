@@ -13,6 +13,7 @@ from src.config.load import LoadedConfig
 from src.config.pretrain import PretrainConfig
 from src.data.manifest import TokenizerInfo
 from src.data.pretraining.table import PretrainTable, read_pretrain_table
+from src.model.flops import Products, pretraining_products
 from src.model.pretraining import AlbertPreTraining, AlbertPreTrainingModel
 from src.runtime.process_group import ProcessGroup
 from src.tasks.assets import (
@@ -95,6 +96,9 @@ class PretrainTask(TableTask[PretrainTable]):
         model = AlbertPreTrainingModel(self._network)
         # Two cells, because a graph keeps the mode, with or without dropout, in which its cell ran first.
         return Networks(AlbertPreTraining(model), AlbertPreTraining(model))
+
+    def _head_products(self, rows: int, length: int) -> Products:
+        return pretraining_products(self._network, rows, self._train_table().slots)
 
     def summary(self) -> dict[str, Any]:
         """Return what the start-up summary says about the data."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from src.common.errors import ConfigError
 from src.common.interrupts import quiet_interrupts
+from src.common.native_output import without_graph_dumps
 from src.common.run_directory import RunDirectory, is_run_directory
 from src.config.load import LoadedConfig
 from src.config.pretrain import PretrainConfig
@@ -25,6 +26,7 @@ _SANITY_BATCHES = 2
 
 
 @quiet_interrupts()
+@without_graph_dumps()
 def run_evaluation(loaded: LoadedConfig[PretrainConfig]) -> int:
     """Score ``eval_ckpt`` on the records of ``eval_data_dir``; return the exit status.
 
@@ -37,7 +39,7 @@ def run_evaluation(loaded: LoadedConfig[PretrainConfig]) -> int:
     directory = results_directory(loaded, checkpoint)
     group = start_process(loaded)
     task = PretrainTask(loaded, group, train=False, evaluate=True)
-    task.check_trained_with(checkpoint.resolve().parent.parent)
+    task.check_trained_with(checkpoint.resolve().parent.parent if run is None else run)
     networks = task.build_networks()
     if group.is_main:
         facts: dict[str, Any] = {"checkpoint": checkpoint, **task.summary()}

@@ -15,6 +15,7 @@ from src.common.log import log_to_file
 from src.config.load import LoadedConfig
 from src.config.presets import parameter_count
 from src.config.run_plan import RunPlan
+from src.config.sections import NetworkConfig
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
 from src.tasks.base import Score, Task
 from src.tasks.training_setup import TrainingSetup
@@ -44,20 +45,15 @@ def log_summary(
         group: The processes that train together.
         resumed_step: Step of the checkpoint that is gone on from; 0 for none.
     """
-    values, network, settings = loaded.values, loaded.network(), setup.settings
+    values, settings = loaded.values, setup.settings
     plan = values.run_plan()
     processes = f" x {group.size} processes" if group.distributed else ""
-    total = sum(int(item.size) for item in setup.networks.loss.trainable_params())
-    shape = (
-        f"{network.num_hidden_layers} layers x {network.hidden_size}, embeddings {network.vocab_size} x "
-        f"{network.embedding_size}, {network.compute_type}"
-    )
+    peak = f", {settings.peak_tflops:g} TFLOP/s at most" if settings.peak_tflops else ""
     log_table(
         f"{task.name}:",
         {
-            "device": values.device_target,
-            "network": shape,
-            "parameters": f"{total:,} ({parameter_count(network):,} in encoder and pooler)",
+            "device": f"{values.device_target}{peak}",
+            **_network_rows(task, loaded.network(), setup),
             **task.summary(),
             "batch": f"{plan.batch_size} rows x {settings.accumulation_steps}{processes} per update",
             "steps": f"{settings.total_steps} ({task.steps_per_epoch()} per epoch)",
@@ -69,6 +65,18 @@ def log_summary(
             "start": f"resumed at step {resumed_step}" if resumed_step else plan.start_weights or "random weights",
         },
     )
+
+
+def _network_rows(task: Task, network: NetworkConfig, setup: TrainingSetup) -> dict[str, str]:
+    """Return what the summary says of the network: its shape, its weights, and what a row costs."""
+    total = sum(int(item.size) for item in setup.networks.loss.trainable_params())
+    gflops = task.train_flops(1, network.seq_length) / 1e9
+    return {
+        "network": f"{network.num_hidden_layers} layers x {network.hidden_size}, embeddings {network.vocab_size} x "
+        f"{network.embedding_size}, {network.compute_type}",
+        "parameters": f"{total:,} ({parameter_count(network):,} in encoder and pooler)",
+        "model FLOPs": f"{gflops:.4g} GFLOP to train on a row of {network.seq_length} tokens",
+    }
 
 
 def print_score(score: Score) -> None:

@@ -14,6 +14,7 @@ from src.config.squad import SquadConfig
 from src.data.squad_table import SquadTable
 from src.evaluate.squad_answers import QuestionAnswers
 from src.evaluate.squad_files import write_answers
+from src.model.flops import Products, beam_products, token_products
 from src.model.heads import AlbertInference
 from src.model.squad_losses import AlbertSquad
 from src.runtime.process_group import ONE_PROCESS, ProcessGroup
@@ -97,6 +98,12 @@ class SquadTask(TableTask[SquadTable]):
         """Build backbone and head with fresh weights, with the loss and for inference."""
         model = squad_model(self._network, self._settings)
         return Networks(AlbertSquad(model), AlbertInference(model))
+
+    def _head_products(self, rows: int, length: int) -> Products:
+        if self._settings.head == BEAM:
+            return beam_products(self._network, rows, length)
+        # A start and an end.
+        return token_products(self._network, rows, length, 2)
 
     def summary(self) -> dict[str, Any]:
         """Return what the start-up summary says about the data and the head."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,37 @@ from src.tasks.feed import StepInfo
 _LOSS, _GRAD_NORM, _LEARNING_RATE, LOSS_SCALE, OVERFLOW, _FIRST_FIGURE = range(6)
 
 
+@dataclass(frozen=True)
+class SpeedMeter:
+    """How fast a window of steps was.
+
+    Args:
+        train_flops: Gives the model FLOPs of a train step of some rows of some length (``src/model/flops.py``).
+        processes: Processes that train together; their batches are taken to be like this one's.
+        peak_tflops: What one device can do, in TFLOP/s; 0 where nobody knows.
+    """
+
+    train_flops: Callable[[int, int], int]
+    processes: int = 1
+    peak_tflops: float = 0.0
+
+    def figures(self, infos: Sequence[StepInfo], updates: int, elapsed_s: float) -> dict[str, float]:
+        """Return the speed over all processes; ``mfu`` is the share of the peak, where that is known.
+
+        FLOPs are those of the real rows at the length that they were padded to; filler rows do not count.
+        """
+        flops = sum(self.train_flops(len(info.indices), info.length) for info in infos)
+        tflops = self.processes * flops / elapsed_s / 1e12
+        figures = {
+            "ms_per_step": 1000 * elapsed_s / updates,
+            "tokens_per_s": self.processes * sum(info.tokens for info in infos) / elapsed_s,
+            "tflops": tflops,
+        }
+        if self.peak_tflops:
+            figures["mfu"] = tflops / (self.processes * self.peak_tflops)
+        return figures
+
+
 @dataclass
 class StepWindow:
     """The steps since the last log line.
@@ -24,12 +55,12 @@ class StepWindow:
     Args:
         figure_names: Names of the figures that the network returns beside its loss.
         accumulation_steps: Micro-batches of an update; their losses add up to the update's loss.
-        processes: Processes that train together; their tokens are taken to be as many as this one's.
+        speed: Turns batches and seconds into speeds.
     """
 
     figure_names: Sequence[str]
     accumulation_steps: int
-    processes: int = 1
+    speed: SpeedMeter
     _outputs: list[tuple[Any, ...]] = field(default_factory=list)
     _infos: list[StepInfo] = field(default_factory=list)
     _started_s: float = field(default_factory=time.perf_counter)
@@ -58,8 +89,7 @@ class StepWindow:
             / len(kept),
             "loss_scale": float(last[LOSS_SCALE].asnumpy()),
             "overflow_steps": sum(skipped),
-            "ms_per_step": 1000 * elapsed_s / updates,
-            "tokens_per_s": self.processes * sum(info.tokens for info in self._infos) / elapsed_s,
+            **self.speed.figures(self._infos, updates, elapsed_s),
         }
 
     def clear(self) -> None:

@@ -10,6 +10,7 @@ from src.config.sections import NetworkConfig
 from src.data.batch_table import BatchTable
 from src.data.batching import BatchGeometry, MicroBatch, resolve_buckets, steps_per_epoch
 from src.data.dataset import TrainStart
+from src.model.flops import Products, backbone_products, train_flops
 from src.runtime.process_group import ProcessGroup
 from src.tasks.base import UPDATE_ROWS, Task
 from src.tasks.feed import TrainFeed, feed_from
@@ -82,6 +83,14 @@ class TableTask(Task, Generic[Table]):
     def steps_per_epoch(self) -> int:
         """Return the number of optimizer steps of an epoch."""
         return steps_per_epoch(self._train_table().lengths, self._geometry)
+
+    def train_flops(self, rows: int, length: int) -> int:
+        """Return the model FLOPs of a train step of ``rows`` rows of ``length`` tokens, forward and backward."""
+        return train_flops((*backbone_products(self._network, rows, length), *self._head_products(rows, length)))
+
+    @abstractmethod
+    def _head_products(self, rows: int, length: int) -> Products:
+        """Return the matrix products of what stands on the backbone in training."""
 
     def train_feed(self, start: TrainStart, epochs: int) -> TrainFeed:
         """Return this process's micro-batches from ``start`` on."""

@@ -20,7 +20,7 @@ from src.tasks.base import Score, Task
 from src.tasks.diagnostics import NO_DIAGNOSTICS, NoDiagnostics
 from src.tasks.feed import Outputs, StepInfo
 from src.tasks.recorder import SilentRecorder
-from src.tasks.step_window import StepWindow
+from src.tasks.step_window import SpeedMeter, StepWindow
 from src.tasks.stop_signal import StopSignal
 from src.tasks.training_setup import TrainingSetup
 from src.tasks.update_watch import UpdateWatch
@@ -62,7 +62,8 @@ class Trainer:
         self._group = group
         self._diagnostics = diagnostics
         self._steps_per_epoch = task.steps_per_epoch()
-        self._window = StepWindow(setup.networks.loss.figure_names, settings.accumulation_steps, group.size)
+        speed = SpeedMeter(task.train_flops, group.size, settings.peak_tflops)
+        self._window = StepWindow(setup.networks.loss.figure_names, settings.accumulation_steps, speed)
         every = max(1, settings.sink_steps)
         self._watch = UpdateWatch(settings.stop_on_overflow, group.distributed, task.place_of, every)
 

@@ -30,6 +30,7 @@ class TrainSettings:
         stop_on_overflow: True where the loss is not scaled, so that a non-finite gradient is never normal.
         evaluate: Whether there is evaluation data.
         sink_steps: With a data sink, updates between two looks of the host at their results; 0 without.
+        peak_tflops: What one device can do, in TFLOP/s, for the figure ``mfu``; 0 where nobody knows.
         identity: What must stay the same for a checkpoint to be gone on with; it is stored in each.
     """
 
@@ -42,6 +43,7 @@ class TrainSettings:
     stop_on_overflow: bool
     evaluate: bool
     sink_steps: int = 0
+    peak_tflops: float = 0.0
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,6 +81,7 @@ def train_settings(task: Task, values: Any) -> TrainSettings:
         stop_on_overflow=not values.enable_lossscale,
         evaluate=plan.evaluate,
         sink_steps=plan.sink_steps,
+        peak_tflops=values.peak_tflops,
         identity={
             **task.data_identity(),
             **network_identity(task.network_config()),

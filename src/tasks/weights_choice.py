@@ -16,6 +16,7 @@ from src.common.run_directory import RunDirectory
 from src.common.run_lock import RunLock
 from src.config.run_plan import RunPlan
 from src.model.weights import load_entries, load_weights, network_config
+from src.tasks.network_identity import check_start_network
 from src.train.checkpoint import CheckpointManager
 from src.train.checkpoint_files import BestEntry, CheckpointEntry, Metric, TrainPosition
 from src.weights.start_weights import foreign_format, read_start_weights
@@ -57,6 +58,8 @@ def load_start_weights(network: nn.Cell, plan: RunPlan) -> None:
     path = Path(plan.start_weights)
     kind = foreign_format(path)
     if kind is None:
+        if path.is_file():
+            check_start_network(path, network_config(network))
         logger.info("%s", load_weights(network, path, what=what).summary())
         return
     read = read_start_weights(path, kind)

@@ -31,7 +31,8 @@ _CHECKED = (
     "vocab_size", "embedding_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "max_position_embeddings", "type_vocab_size", "num_hidden_groups", "inner_group_num", "layer_norm_eps",
 )  # fmt: skip
-_SAME_ACTIVATION = {"gelu_new": "gelu"}
+# Two names of the tanh form.
+SAME_ACTIVATION = {"gelu_new": "gelu"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class StartWeights:
             return
         theirs, ours = self.network.model_dump(), network.model_dump()
         different = [f"{key} is {theirs[key]} there, {ours[key]} here" for key in _CHECKED if theirs[key] != ours[key]]
-        activations = [_SAME_ACTIVATION.get(keys["hidden_act"], keys["hidden_act"]) for keys in (theirs, ours)]
+        activations = [SAME_ACTIVATION.get(keys["hidden_act"], keys["hidden_act"]) for keys in (theirs, ours)]
         if activations[0] != activations[1]:
             different.append(f"hidden_act is {theirs['hidden_act']} there, {ours['hidden_act']} here")
         if different:

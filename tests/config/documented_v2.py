@@ -13,13 +13,13 @@ _V2 = rows(
     eval_batch_size    | cpu      | tasks/test_classifier.py
     log_steps          | cpu      | config/test_load.py
     precision_mode      | recorder | runtime/test_ascend.py
-    over_dump           | cpu      | train/test_overflow_trace.py:overflow
-    data_dump_flag      | cpu      | config/test_ascend_keys.py
-    data_dump_step      | cpu      | config/test_ascend_keys.py
-    profiling           | devices  | runtime/test_profiling.py
-    profiling_dump_path | devices  | runtime/test_profiling.py:profiling
-    over_dump_path      | cpu      | train/test_overflow_trace.py:overflow
-    data_dump_path      | cpu      | runtime/test_data_dump.py:dump
+    over_dump           | devices  | entry/test_diagnostics_runs.py
+    data_dump_flag      | devices  | entry/test_diagnostics_runs.py
+    data_dump_step      | devices  | entry/test_diagnostics_runs.py
+    profiling           | devices  | entry/test_diagnostics_runs.py
+    profiling_dump_path | devices  | entry/test_diagnostics_runs.py
+    over_dump_path      | devices  | entry/test_diagnostics_runs.py
+    data_dump_path      | devices  | entry/test_diagnostics_runs.py
     use_mixlist         | cpu      | config/test_float32_operators.py
     fusion_off_flag     | recorder | runtime/test_ascend.py
     mixlist_file        | cpu      | config/test_float32_operators.py
@@ -57,12 +57,12 @@ _V2_CONVERTER = rows(
 )
 _V2_LAUNCHER = rows(
     """
-    data_path | folder with albert_base or albert_large, and MNLI_dataset | cpu | scripts/test_train_albert_v2_sh.py
-    precision_mode | passed to run_classifier.py | cpu | scripts/test_train_albert_v2_sh.py
-    over_dump | passed to run_classifier.py | cpu | scripts/test_train_albert_v2_sh.py
-    data_dump_flag | passed to run_classifier.py | cpu | scripts/test_train_albert_v2_sh.py:over_dump
-    data_dump_step | passed to run_classifier.py | cpu | scripts/test_train_albert_v2_sh.py:over_dump
-    profiling | passed to run_classifier.py | cpu | scripts/test_train_albert_v2_sh.py
+    data_path | folder with albert_base or albert_large, and MNLI_dataset | passed | scripts/test_train_albert_v2_sh.py
+    precision_mode | passed to run_classifier.py | passed | scripts/test_train_albert_v2_sh.py
+    over_dump | passed to run_classifier.py | passed | scripts/test_train_albert_v2_sh.py
+    data_dump_flag | passed to run_classifier.py | passed | scripts/test_train_albert_v2_sh.py
+    data_dump_step | passed to run_classifier.py | passed | scripts/test_train_albert_v2_sh.py
+    profiling | passed to run_classifier.py | passed | scripts/test_train_albert_v2_sh.py
     help | the explanation of the options | cpu | scripts/test_train_albert_v2_sh.py
     """
 )

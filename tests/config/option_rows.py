@@ -16,7 +16,8 @@ VERIFIED = {
     "devices": "on the CPU; on GPU and Ascend not on hardware",
     "two": "with two CPU processes; on GPU and Ascend not on hardware",
     "recorder": "with a recorder in place of the device; not on hardware",
-    "server": "with an S3 server; not on ModelArts",
+    "passed": "the call, with a recorder in place of Python",
+    "server": "on the CPU, with an S3 server; not on ModelArts",
     "accepted": "accepted; has no effect",
     "refused": "its refusal",
 }

@@ -136,6 +136,13 @@ def test_values_with_an_equals_sign_dashes_and_numbers_stay_text() -> None:
     assert (values.run_dir, values.description) == ("--a=b", "2")
 
 
+@pytest.mark.parametrize("wrong", ["256e12", "-1", "nan", "fast"])
+def test_a_peak_in_another_unit_than_tflops_is_refused(wrong: str) -> None:
+    assert load_config("pretrain", ["--peak_tflops", "0.18"]).values.peak_tflops == 0.18
+    with pytest.raises(ConfigError, match="--peak_tflops"):
+        load_config("pretrain", ["--peak_tflops", wrong])
+
+
 def test_names_in_any_case() -> None:
     arguments = ["--assessment_method", "Spearman_correlation", "--task_name", "sts-b", "--device_target", "ascend"]
     values = load_config("classifier", arguments).values

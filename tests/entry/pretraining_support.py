@@ -39,8 +39,15 @@ TRAINING = {
     "log_steps": 1,
 }
 STEPS = 50
+PEAK_TFLOPS = 0.5
 # Batches of two lengths, whose last ones are not full.
-WHOLE = {"train_steps": STEPS, "bucket_list": "[10]", "save_checkpoint_steps": 10, "save_checkpoint_num": 2}
+WHOLE = {
+    "train_steps": STEPS,
+    "bucket_list": "[10]",
+    "save_checkpoint_steps": 10,
+    "save_checkpoint_num": 2,
+    "peak_tflops": PEAK_TFLOPS,
+}
 LIMIT_S = 240
 
 

@@ -22,7 +22,7 @@ HALF = {
     "train_steps": STEPS,
     "do_eval": False,
 }
-LOOKS = {"over_dump": True, "enable_profiling": True, "profile_steps": "5,2"}
+LOOKS = {"over_dump": True, "profiling": True, "profile_steps": "5,2"}
 Pair = tuple[Path, Path, Outcome]
 
 
@@ -32,7 +32,8 @@ def pair(tiny_data: dict[str, TinyData], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("looks")
     keys = [NETWORK, TRAINING, HALF, tiny_data["sst-2"].keys("train")]
     classify(*keys, {"run_dir": folder / "plain"})
-    outcome = classify(*keys, {"run_dir": folder / "looked"}, LOOKS)
+    paths = {"over_dump_path": folder / "overflows", "profiling_dump_path": folder / "profiles"}
+    outcome = classify(*keys, {"run_dir": folder / "looked"}, LOOKS, paths)
     return folder / "plain", folder / "looked", outcome
 
 
@@ -47,7 +48,7 @@ def test_looking_changes_no_number(pair: Pair) -> None:
 def test_every_overflow_has_a_report(pair: Pair) -> None:
     _, looked, outcome = pair
     skipped = [record["step"] for record in records_of(looked) if record["overflow_steps"]]
-    folder = looked / "over_dump" / "rank_0"
+    folder = looked.parent / "overflows" / "rank_0"
     assert {path.stem for path in folder.glob("*.json")} == {f"step_{step}" for step in skipped}
     first = json.loads((folder / "step_1.json").read_text())
     assert first["loss_scale"] == 2.0**30
@@ -69,7 +70,9 @@ def test_the_profile_adds_up(pair: Pair) -> None:
     # Operators may run beside each other; times are rounded to nanoseconds.
     assert inside <= sum(item["ms_per_update"] for item in profile["operators"]) + 1e-3
     assert (looked / "profile.txt").read_text() in outcome.err.replace("\nprofile: ", "\n\nprofile: ") + "\n"
-    assert list((looked / "profiling" / "rank_0").rglob("trace_view.json"))
+    assert list((looked.parent / "profiles" / "rank_0").rglob("trace_view.json"))
+    # All that was given a place of its own is there and nowhere else.
+    assert {"over_dump", "profiling"}.isdisjoint(path.name for path in looked.iterdir())
     # What the profiler itself prints is no result.
     assert "Parsing" not in outcome.out + outcome.err
 
@@ -81,9 +84,10 @@ def test_a_dump_holds_the_update_that_was_asked_for(tiny_data: dict[str, TinyDat
     """
     keys = [NETWORK, TRAINING, tiny_data["sst-2"].keys("train", "dev")]
     more = {"run_dir": tmp_path / "run", "train_steps": 4, "eval_steps": 2, "data_dump_flag": True}
-    process = start("run_classifier.py", arguments(*keys, more, {"data_dump_step": "0|2"}), tmp_path / "log")
+    dump = {"data_dump_step": "0|2", "data_dump_path": tmp_path / "dump"}
+    process = start("run_classifier.py", arguments(*keys, more, dump), tmp_path / "log")
     assert process.wait(300) == 0, (tmp_path / "log").read_text()
-    folder = tmp_path / "run" / "data_dump" / "rank_0"
+    folder = tmp_path / "dump" / "rank_0"
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
         "index.csv",
@@ -102,4 +106,5 @@ def test_a_dump_holds_the_update_that_was_asked_for(tiny_data: dict[str, TinyDat
         assert any(value == pytest.approx(records[update + 1]["loss"], rel=1e-6) for value in scalars)
     assert {row["nan"] for row in rows} == {"0"}
     # Nothing else is left, beside the run directory either.
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dump", "log", "run"]
+    assert not (tmp_path / "run" / "data_dump").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -31,6 +32,9 @@ from tests.entry.pretraining_support import (
 from tests.entry.runs import NETWORK as CLASSIFIER_NETWORK
 from tests.entry.runs import TRAINING as CLASSIFIER_TRAINING
 from tests.entry.runs import TinyData, arguments, call
+from tests.entry.squad_support import NETWORK as SQUAD_NETWORK
+from tests.entry.squad_support import ROWS, make_squad_data
+from tests.entry.squad_support import TRAINING as SQUAD_TRAINING
 
 pytestmark = pytest.mark.slow
 
@@ -248,3 +252,42 @@ def test_results_are_sent_also_when_the_training_fails(
     again = call("run_classifier", arguments(stored_records, {"output_path": tmp_path / "fresh"}))
     assert again.status == 2
     assert "the results of an earlier run are there" in again.err.splitlines()[-1]
+
+
+def test_question_answering_trains_and_scores_what_is_stored(endpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    files = make_squad_data(tmp_path / "made")
+    upload(endpoint, pack(tmp_path / "data.zip", {"squad": files.folder}), "squad/data/data.zip")
+    given = {
+        **SQUAD_NETWORK,
+        **SQUAD_TRAINING,
+        "do_eval": True,
+        "vocab_file_path": "squad/vocab.txt",
+        "eval_json_path": "squad/dev-v1.1.json",
+        "description": "questions",
+    }
+    train = {"train_data_file_path": f"squad/{files.records('v1.1').name}", "train_steps": 4}
+    first, second = Container(tmp_path / "first"), Container(tmp_path / "second")
+    outcome = call("run_squad_v1", arguments(given, train, first.keys("squad")))
+    assert outcome.status == 0, outcome.err
+    stored = objects(endpoint, "squad/results")
+    local = {str(path.relative_to(first.output)) for path in first.output.rglob("*") if path.is_file()}
+    assert set(stored) == {*local, "albert_results.json"}
+    predictions = "questions/predictions/dev-v1.1/predictions.json"
+    assert len(json.loads(stored[predictions])) == 2 * ROWS["dev"]
+    # Another container has nothing but what is stored.
+    shutil.rmtree(first.folder)
+    best = next(name for name in stored if name.endswith("-best.ckpt"))
+    score = {
+        **second.keys("squad"),
+        "do_train": False,
+        "checkpoint_url": f"s3://{BUCKET}/squad/results",
+        "train_url": f"s3://{BUCKET}/squad/scores",
+        "load_finetune_checkpoint_path": best,
+    }
+    again = call("run_squad_v1", arguments(given, score))
+    assert again.status == 0, again.err
+    assert again.last_line == outcome.last_line
+    scores = objects(endpoint, "squad/scores")
+    assert scores[predictions] == stored[predictions]
+    assert not any(name.endswith(".ckpt") for name in scores)

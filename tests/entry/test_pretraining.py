@@ -15,11 +15,15 @@ import numpy as np
 import pytest
 import yaml
 
+from src.config.sections import NetworkConfig
+from src.data.pretraining.settings import needed_predictions
+from src.model.flops import backbone_products, pretraining_products, train_flops
 from src.model.weights import read_checkpoint
 from tests.entry import runs
 from tests.entry.bad_input.support import snapshot
 from tests.entry.pretraining_support import (
     NETWORK,
+    PEAK_TFLOPS,
     STEPS,
     TRAINING,
     WHOLE,
@@ -29,6 +33,7 @@ from tests.entry.pretraining_support import (
     pretrain,
 )
 from tests.entry.runs import (
+    LENGTH,
     ROOT,
     VOCABULARY,
     Outcome,
@@ -88,6 +93,29 @@ def test_figures_of_the_metrics_log(pretrained: Pretrained) -> None:
     assert set(evaluations[0]) >= set(FIGURES)
     for record in evaluations:
         assert record["perplexity"] == pytest.approx(math.exp(record["mlm_loss"]))
+
+
+def test_the_utilisation_follows_rows_and_length_of_each_batch(pretrained: Pretrained) -> None:
+    run, _ = pretrained
+    config = NetworkConfig(**{key.partition(".")[2]: value for key, value in NETWORK.items() if "." in key})
+    slots = needed_predictions(LENGTH, 0.15)
+    flops_of = {}
+    for length in (10, LENGTH):
+        products = (*backbone_products(config, 1, length), *pretraining_products(config, 1, slots))
+        flops_of[length] = train_flops(products)
+    seen = set()
+    for record in records_of(run):
+        assert record["mfu"] == pytest.approx(record["tflops"] / PEAK_TFLOPS)
+        step_flops = record["tflops"] * 1e12 * record["ms_per_step"] / 1000
+        rows = {length: step_flops / flops for length, flops in flops_of.items()}
+        whole = [length for length, count in rows.items() if count == pytest.approx(round(count), abs=1e-6)]
+        assert len(whole) == 1
+        assert 1 <= round(rows[whole[0]]) <= TRAINING["batch_size"]
+        seen.add((whole[0], round(rows[whole[0]]) == TRAINING["batch_size"]))
+    # Full and partial batches of either length.
+    assert {length for length, _ in seen} == set(flops_of)
+    assert {full for _, full in seen} == {True, False}
+    assert re.search(r"tokens/s: \d+, TFLOP/s: [\d.e-]+, mfu: \d+\.\d%, elapsed", (run / "train.log").read_text())
 
 
 def test_the_loss_begins_where_it_must_and_falls(pretrained: Pretrained) -> None:

@@ -174,17 +174,23 @@ def test_evaluation_of_a_checkpoint_gives_the_same_score(tiny_run: Runs, tiny_da
     assert sorted(path.name for path in (tmp_path / "evaluation").iterdir()) == ["eval"]
 
 
-@pytest.mark.parametrize("resume", [True, False])
-def test_another_network_than_that_of_the_run_is_refused(tiny_run: Runs, tiny_data: Data, resume: bool) -> None:
+@pytest.mark.parametrize("use", ["resume", "score", "start"])
+def test_another_network_than_that_of_the_run_is_refused(
+    tiny_run: Runs, tiny_data: Data, use: str, tmp_path: Path
+) -> None:
     run, _ = tiny_run("sst-2")
     before = snapshot(run)
-    keys: dict[str, Any] = {"load_finetune_checkpoint_path": run / "checkpoints" / "classifier-best.ckpt"}
-    keys |= {**NETWORK, "albert_net_cfg.num_attention_heads": 4}
-    own = ["--config_path", run / "config.yaml", "--resume", "true", "--albert_net_cfg.num_attention_heads", 4]
-    again = call("run_classifier", own if resume else arguments(keys, tiny_data["sst-2"].keys("dev")))
+    best, data = run / "checkpoints" / "classifier-best.ckpt", tiny_data["sst-2"]
+    given: dict[str, dict[str, Any]] = {
+        "resume": {"config_path": run / "config.yaml", "resume": True},
+        "score": {**NETWORK, "load_finetune_checkpoint_path": best, **data.keys("dev")},
+        "start": {**NETWORK, "load_pretrain_checkpoint_path": best, **data.keys("train"), "run_dir": tmp_path / "new"},
+    }
+    again = call("run_classifier", arguments(given[use], {"albert_net_cfg.num_attention_heads": 4}))
     assert again.status == 2
     assert "the weights are those of another network: network.num_attention_heads was 2, is 4" in again.err
     assert snapshot(run) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_results_go_to_the_run_of_the_checkpoint(tiny_run: Runs, tiny_data: Data, tmp_path: Path) -> None:

@@ -115,11 +115,22 @@ def test_space(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there"
     (line,) = texts(system.check_disk(folder, "runs", good=0, least=0))
     assert line.startswith("OK       runs: ")
-    assert line.endswith(f" GiB free in {folder}")
+    assert line.endswith(f" GiB are free in {folder}")
     assert not folder.parent.exists()
     huge = 1 << 62
     assert only(system.check_disk(folder, "runs", good=huge, least=0)).level == "WARNING"
     assert only(system.check_disk(folder, "runs", good=huge, least=huge)).level == "ERROR"
+
+
+def test_space_is_told_with_what_there_is_and_what_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = os.statvfs_result((4096, 4096, 20 * GIB // 4096, GIB // 4096, GIB // 2 // 4096, 10, 9, 9, 0, 255))
+    monkeypatch.setattr(system.os, "statvfs", lambda path: state)
+    free = f"runs: 0.5 of 20.0 GiB are free in {tmp_path}/runs"
+    assert only(system.check_disk(Path("runs"), "runs", good=0, least=0)).as_line() == f"OK       {free}"
+    assert only(system.check_disk(Path("runs"), "runs", good=5 * GIB, least=GIB)).as_line() == (
+        f"ERROR    {free}, and 5.0 GiB are wanted -> free some space or choose another folder"
+    )
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def train(looks: Diagnostics, updates: list[bool], accumulation_steps: int = 1) 
             number += 1
             looks.before(batch(number))
             looks.after(outputs(overflow))
-        looks.update(step, [StepInfo(np.array([step]), 4)], outputs(overflow))
+        looks.update(step, [StepInfo(np.array([step]), 4, 8)], outputs(overflow))
 
 
 def test_a_good_update_costs_no_search(searched: list[Any], tmp_path: Path) -> None:
@@ -96,6 +96,24 @@ def test_the_search_ends_after_some(searched: list[Any], tmp_path: Path, caplog:
         train(looks, [True] * 13)
     assert len(searched) == 10
     assert caplog.text.count("the search ends here") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "tool", "default"),
+    [
+        ("profile", {"profiling": True}, "TrainingProfile", "profiling"),
+        ("dump", {"data_dump_flag": True}, "DataDump", "data_dump"),
+    ],
+)
+def test_tools_write_into_the_run_unless_a_folder_is_named(
+    kind: str, keys: dict[str, Any], tool: str, default: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+    monkeypatch.setattr(diagnostics, tool, lambda folder, *words: folders.append(folder))
+    Diagnostics(AscendKeys(**keys), "CPU", tmp_path / "run", 1)
+    named = {"profiling_dump_path": str(tmp_path / "profile"), "data_dump_path": str(tmp_path / "dump")}
+    Diagnostics(AscendKeys(**keys, **named), "CPU", tmp_path / "run", 1, group=ProcessGroup(1, 2))
+    assert folders == [tmp_path / "run" / default / "rank_0", tmp_path / kind / "rank_1"]
 
 
 def test_a_dump_folder_with_content_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_the_host_knows_what_each_batch_holds(start: TrainStart) -> None:
     for info, (rows, _) in results:
         assert info.indices.tolist() == rows
         assert info.tokens == Table.lengths[rows].sum()
+        assert info.length == (4 if max(Table.lengths[rows], default=info.length) <= 4 else 8)
 
 
 def test_the_number_of_batches_is_known_without_making_them() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from mindspore import nn
 
 from src.common.errors import CheckpointError
+from src.common.files import write_json_atomic
 from src.config.load import load_config
 from src.config.run_plan import RunPlan
 from src.config.sections import NetworkConfig
@@ -69,3 +71,20 @@ def test_a_network_with_other_heads_is_refused_and_stays_as_it_was(tmp_path: Pat
     assert {name: values.tobytes() for name, values in values_of(cell).items()} == {
         name: values.tobytes() for name, values in before.items()
     }
+
+
+def test_a_checkpoint_of_a_run_with_more_layers_is_refused(tmp_path: Path) -> None:
+    """The layers share their weights, so that all shapes fit."""
+    path = saved(tmp_path / "run" / "checkpoints" / "own.ckpt", weights_of(CONFIG))
+    cell = network(CONFIG.model_copy(update={"num_hidden_layers": CONFIG.num_hidden_layers + 2}))
+    load_start_weights(cell, plan(path))
+    before = values_of(cell)
+    write_json_atomic(tmp_path / "run" / "environment.json", {"run_format": 1})
+    described = {"albert_network": "custom", "custom_net_cfg": CONFIG.model_dump(mode="json")}
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+    saved(path, {name: values + 1 for name, values in weights_of(CONFIG).items()})
+    with pytest.raises(CheckpointError, match=r"network\.num_hidden_layers was \d+, is \d+ -> give the network of"):
+        load_start_weights(cell, plan(path))
+    after = values_of(cell)
+    assert all(values.tobytes() == before[name].tobytes() for name, values in after.items())
+    load_start_weights(network(), plan(path))

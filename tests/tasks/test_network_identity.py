@@ -14,6 +14,7 @@ from src.config.sections import NetworkConfig
 from src.tasks.network_identity import (
     check_same_network,
     check_scored_network,
+    check_start_network,
     identity_in_config,
     network_identity,
 )
@@ -61,6 +62,13 @@ def test_another_network_is_refused(key: str, value: Any) -> None:
         check(network_identity(NETWORK), **{key: value})
 
 
+def test_two_names_of_one_activation_are_one() -> None:
+    known = network_identity(NETWORK.model_copy(update={"hidden_act": "gelu_new"}))
+    check(known, hidden_act="gelu")
+    with pytest.raises(CheckpointError, match="hidden_act was gelu_new, is gelu_erf"):
+        check(known, hidden_act="gelu_erf")
+
+
 def test_all_that_differs_stands_in_one_error() -> None:
     with pytest.raises(CheckpointError, match=r"network\.num_hidden_layers was 2, is 3; network\.hidden_act was gelu"):
         check(network_identity(NETWORK), hidden_act="relu", num_hidden_layers=3)
@@ -79,12 +87,39 @@ def test_a_configuration_that_was_spoilt() -> None:
         identity_in_config(stored(hidden_size=9))
 
 
+def write_run(run: Path, text: str) -> None:
+    write_json_atomic(run / "environment.json", {"run_format": 1})
+    (run / "config.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("num_hidden_layers", 5), ("num_attention_heads", 4), ("hidden_act", "relu")]
+)
+def test_training_begins_with_the_weights_of_the_same_network(tmp_path: Path, key: str, value: Any) -> None:
+    checkpoint = tmp_path / "run" / "checkpoints" / "a.ckpt"
+    other = NETWORK.model_copy(update={key: value})
+    check_start_network(checkpoint, other)
+    write_run(tmp_path / "run", yaml.safe_dump(stored("custom_net_cfg")))
+    # Of a new training all that the weights are not bound to may be another.
+    check_start_network(checkpoint, NETWORK.model_copy(update={**FREE, "dtype": "float16"}))
+    check_start_network(tmp_path / "copy" / "checkpoints" / "a.ckpt", other)
+    with pytest.raises(CheckpointError, match=rf"network\.{key} was .*, is {value} -> give the network of") as caught:
+        check_start_network(checkpoint, other)
+    assert caught.value.where == str(checkpoint)
+    assert str(tmp_path / "run" / "config.yaml") in caught.value.fix
+
+
+def test_a_run_whose_configuration_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", "seed: [")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        check_start_network(tmp_path / "run" / "checkpoints" / "a.ckpt", NETWORK)
+
+
 def test_a_checkpoint_of_a_run_is_scored_with_its_network(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run" / "checkpoints" / "a.ckpt"
     other = NETWORK.model_copy(update={"num_hidden_layers": 5})
     check_scored_network(checkpoint, other)
-    write_json_atomic(tmp_path / "run" / "environment.json", {"run_format": 1})
-    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(stored()), encoding="utf-8")
+    write_run(tmp_path / "run", yaml.safe_dump(stored()))
     check_scored_network(checkpoint, NETWORK)
     for where, run in ((checkpoint, None), (tmp_path / "kept" / "a.ckpt", tmp_path / "run")):
         with pytest.raises(CheckpointError, match=r"num_hidden_layers was 2, is 5") as caught:

@@ -50,9 +50,11 @@ def test_the_summary_says_where_a_training_begins(
     caplog.set_level(logging.INFO, "src")
     plan = SimpleNamespace(start_weights=weights, batch_size=4, sink_steps=0)
     values = SimpleNamespace(device_target="CPU", run_plan=lambda: plan, optimizer_name=lambda: "Lamb")
-    task: Any = SimpleNamespace(name="tagging", summary=dict, steps_per_epoch=lambda: 5)
+    task: Any = SimpleNamespace(
+        name="tagging", summary=dict, steps_per_epoch=lambda: 5, train_flops=lambda rows, length: 10**6 * rows * length
+    )
     setup: Any = SimpleNamespace(
-        settings=SimpleNamespace(total_steps=40, accumulation_steps=1),
+        settings=SimpleNamespace(total_steps=40, accumulation_steps=1, peak_tflops=0.18 if step else 0.0),
         networks=SimpleNamespace(loss=SimpleNamespace(trainable_params=list)),
         groups=(),
     )
@@ -60,6 +62,8 @@ def test_the_summary_says_where_a_training_begins(
     log_summary(task, loaded, setup, resumed_step=step)
     (line,) = [line for line in caplog.text.splitlines() if line.startswith("  start ")]
     assert line.split(maxsplit=1)[1] == told
+    assert "0.512 GFLOP to train on a row of 512 tokens" in caplog.text
+    assert ("CPU, 0.18 TFLOP/s at most" in caplog.text) == bool(step)
 
 
 def test_the_score_is_printed_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,10 +115,11 @@ def test_a_resumed_run_goes_on_from_its_newest_checkpoint(run: Path, caplog: pyt
 
 
 def test_settings_that_differ_are_told(run: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with claimed(run, resume="true", seed=4, epoch_size=7, log_steps=2):
+    with claimed(run, resume="true", seed=4, epoch_size=7, log_steps=2, peak_tflops=0.5):
         pass
     assert "the resumed run had another setting: epoch_size: 40 -> 7" in caplog.text
     assert "log_steps" not in caplog.text
+    assert "peak_tflops" not in caplog.text
 
 
 OTHER_LAYERS: dict[str, Any] = {"base_net_cfg.num_hidden_layers": 4, "base_net_cfg.hidden_act": "relu"}

@@ -24,7 +24,7 @@ def outputs(*, skipped: bool = False, votes: float | None = None) -> tuple[Any, 
 
 
 def infos(*rows: int) -> list[StepInfo]:
-    return [StepInfo(np.array([row]), 3) for row in rows]
+    return [StepInfo(np.array([row]), 3, 4) for row in rows]
 
 
 def make_watch(stop_on_overflow: bool = True, voting: bool = False) -> UpdateWatch:

@@ -96,10 +96,13 @@ class World:
             for step in range(start.step_in_epoch if epoch == start.epoch else 0, STEPS_PER_EPOCH):
                 for _ in range(self.settings.accumulation_steps):
                     number = epoch * STEPS_PER_EPOCH + step + 1
-                    yield StepInfo(np.array([2 * number, 2 * number + 1]), 6), (number,)
+                    yield StepInfo(np.array([2 * number, 2 * number + 1]), 6, 4), (number,)
 
     def place_of(self, row: int) -> str:
         return f"shard: record {row}"
+
+    def train_flops(self, rows: int, length: int) -> int:
+        return rows * length
 
     def train_step(self, step: int, *votes: Any) -> tuple[Any, ...]:
         bad = step in self.bad_steps

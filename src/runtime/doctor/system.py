@@ -46,7 +46,7 @@ def check_disk(folder: Path, name: str, *, good: int, least: int) -> Iterator[Fi
         folder: The folder, which need not exist.
         name: What it is for.
         good: Free bytes below which there is a warning.
-        least: Free bytes below which there is an error.
+        least: Free bytes below which there is an error, at most ``good``.
     """
     there = first_existing(folder)
     if not there.is_dir():
@@ -57,14 +57,13 @@ def check_disk(folder: Path, name: str, *, good: int, least: int) -> Iterator[Fi
         yield DISK.error(f"{name}: {folder} cannot be written: {problem}", "choose another folder, or mend its rights")
         return
     state = os.statvfs(there)
-    free = state.f_bavail * state.f_frsize
-    what = f"{name}: {free / GIB:.1f} GiB free in {folder}"
+    free, whole = (blocks * state.f_frsize for blocks in (state.f_bavail, state.f_blocks))
+    what = f"{name}: {free / GIB:.1f} of {whole / GIB:.1f} GiB are free in {os.path.abspath(folder)}"
     if state.f_files and not state.f_favail:
         yield DISK.error(f"{name}: no more files can be made in {folder}: its inodes are used up", "remove files")
-    elif free < least:
-        yield DISK.error(what, "free some space or choose another folder")
     elif free < good:
-        yield DISK.warning(what, "free some space or choose another folder")
+        tell = DISK.error if free < least else DISK.warning
+        yield tell(f"{what}, and {good / GIB:.1f} GiB are wanted", "free some space or choose another folder")
     else:
         yield DISK.ok(what)
 

@@ -7,6 +7,9 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/common.sh"
 
 venv="${VENV:-$root/.venv}"
+# MB that an environment takes, and MB that its installation takes besides: the packages as they are downloaded, and the
+# copies of them that pip keeps. Where pip finds PyPI's build of torch alone, dev and peers take some 5 GB more.
+declare -A SIZES=([runtime]="3400 2000" [dev]="4800 2700" [tensorflow]="2000 1000" [peers]="1400 800")
 
 usage() {
     cat <<'TEXT'
@@ -19,6 +22,8 @@ environment: PYTHON           the Python to make it from (3.10, 3.11 or 3.12; el
              VENV             where the environment is (else .venv of the project)
              TENSORFLOW_VENV  where the one with TensorFlow is (else .venv-tf of the project)
              PEERS_VENV       where the one of the peers is (else .venv-peers of the project)
+             TMPDIR           where pip keeps what it downloads (else /tmp)
+             SPACE_CHECK      no installs whatever the free space is; else a disk that is too full is refused
 TEXT
 }
 
@@ -57,7 +62,66 @@ choose_python() {
     return 2
 }
 
+# Print MB as GB.
+gigabytes() {
+    printf '%d.%d GB' $(($1 / 1000)) $(($1 % 1000 / 100))
+}
+
+# Set "disk" and "free" to the file system of a folder, which need not exist, and the MB that are free there.
+# Fails where that cannot be told.
+# $1: the folder
+look_at_disk() {
+    local folder="$1" kilobytes
+    if [[ "$folder" != /* ]]; then
+        folder="$PWD/$folder"
+    fi
+    while [[ -n "$folder" && ! -e "$folder" ]]; do
+        folder="${folder%/*}"
+    done
+    { read -r _ && read -r disk _ _ kilobytes _; } < <(df -Pk -- "${folder:-/}" 2>/dev/null) || return 1
+    [[ "$kilobytes" =~ ^[0-9]+$ ]] || return 1
+    free=$((kilobytes * 1024 / 1000000))
+}
+
+# Leave with an error, before anything is removed or written, where the disks have no room for the installation.
+# $1: what is installed; $2: whether what is there of the environment will be removed first (true, false)
+check_space() {
+    local size extra there=0 disk free venv_disk venv_free temporary="${TMPDIR:-/tmp}"
+    read -r size extra <<<"${SIZES[$1]}"
+    if [[ "${SPACE_CHECK:-}" == no ]] || ! look_at_disk "$venv"; then
+        return
+    fi
+    venv_disk="$disk" venv_free="$free"
+    if [[ -d "$venv" ]]; then
+        read -r there _ < <(du -sk -- "$venv/." 2>/dev/null) || true
+        there=$((${there:-0} * 1024 / 1000000))
+    fi
+    if [[ "$2" == true ]]; then
+        venv_free=$((venv_free + there))
+    else
+        # Of what is there nothing is downloaded again.
+        there=$((there < size ? there : size))
+        extra=$((extra * (size - there) / size)) size=$((size - there))
+    fi
+    if look_at_disk "$temporary" && [[ "$disk" != "$venv_disk" ]]; then
+        refuse_full_disk "$1" "$extra" "$free" "$temporary" TMPDIR
+        extra=0
+    fi
+    refuse_full_disk "$1" $((size + extra)) "$venv_free" "$venv" "$variable"
+}
+
+# Leave with an error where a disk is too full.
+# $1: what is installed; $2: MB that it needs; $3: MB that are free; $4: the folder; $5: the variable that names another
+refuse_full_disk() {
+    if (($2 > $3)); then
+        error "the installation of $1 needs about $(gigabytes "$2") in $4, and $(gigabytes "$3") are free there" \
+            "-> free some space, name a folder of another disk with $5, or go on all the same with SPACE_CHECK=no"
+        exit 2
+    fi
+}
+
 # Make the environment anew.
+# $1: what will be installed
 rebuild() {
     local python
     python="$(choose_python)"
@@ -65,6 +129,7 @@ rebuild() {
         error "$venv is not a Python environment and not empty -> move it away, or set VENV"
         return 2
     fi
+    check_space "$1" true
     echo "creating $venv with $python ($(version_of "$python"))"
     rm -rf -- "$venv"
     mkdir -p -- "$venv"
@@ -74,6 +139,7 @@ rebuild() {
 
 main() {
     local kind="${1:-}" file=requirements.txt options=() stamps=(.runtime-installed)
+    variable=VENV
     case "$kind" in
         runtime) ;;
         dev)
@@ -81,13 +147,13 @@ main() {
             stamps+=(.dev-installed)
             ;;
         tensorflow)
-            venv="${TENSORFLOW_VENV:-$root/.venv-tf}"
+            venv="${TENSORFLOW_VENV:-$root/.venv-tf}" variable=TENSORFLOW_VENV
             file=requirements-tensorflow.txt
             options=(--no-deps)
             stamps=(.tensorflow-installed)
             ;;
         peers)
-            venv="${PEERS_VENV:-$root/.venv-peers}"
+            venv="${PEERS_VENV:-$root/.venv-peers}" variable=PEERS_VENV
             file=requirements-peers.txt
             stamps=(.peers-installed)
             ;;
@@ -99,7 +165,9 @@ main() {
     # While this file is there the environment is not complete: an interrupted installation is done again from nothing.
     unfinished="$venv/.installing"
     if [[ -e "$unfinished" ]] || ! fits "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-        rebuild
+        rebuild "$kind"
+    else
+        check_space "$kind" false
     fi
     touch "$unfinished"
     echo "installing $file into $venv (a few minutes and some GB the first time)"

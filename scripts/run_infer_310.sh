@@ -35,7 +35,9 @@ examples:
 
 environment: PYTHON             the Python to run with (else .venv/bin/python of the project, else python3)
              LITE_HOME          MindSpore Lite, for the build of ascend310_infer
-             ALBERT_310_APP     another program in place of ascend310_infer/out/ascend310_infer
+             ALBERT_310_APP     another program in place of ascend310_infer/out/ascend310_infer. It must take the same
+                                options. With --device CPU it is first called with --check_model true, and must then
+                                only say by its exit status whether it can run the model: 0 for yes
              ALBERT_310_DEVICE  Ascend or CPU, where --device is not given
 TEXT
 }

@@ -18,7 +18,8 @@ from src.cloud.store import Store, StoredFile
 from src.common import heartbeat
 from src.common.errors import StorageError
 from src.common.files import make_directory, output_error, sha256_of
-from src.common.run_directory import ENVIRONMENT_NAME, is_run_directory
+from src.common.run_directory import is_run_directory
+from src.common.run_files import ENVIRONMENT_NAME
 
 logger = logging.getLogger(__name__)
 

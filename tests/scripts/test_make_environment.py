@@ -28,6 +28,20 @@ case "$1 $2" in
 esac
 """
 
+# Tells what the variables say of two disks.
+FAKE_DF = """#!/usr/bin/env bash
+[[ "$1 $2" == "-Pk --" && -e "$3" ]] || exit 1
+echo "Filesystem 1024-blocks Used Available Capacity Mounted on"
+case "$3" in
+    *other*) echo "/dev/other 9 9 $OTHER_KB 9% /other" ;;
+    *) echo "/dev/one 9 9 $FREE_KB 9% /" ;;
+esac
+"""
+FAKE_DU = """#!/usr/bin/env bash
+echo "${USED_KB:-0} ${*: -1}"
+"""
+GB_IN_KB = 10**9 / 1024
+
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -188,3 +202,85 @@ def test_wrong_call(make: Make, arguments: tuple[str, ...]) -> None:
     result = make(*arguments)
     assert result.returncode == 2
     assert result.stderr.startswith("usage: bash scripts/make_environment.sh runtime|dev|tensorflow|peers")
+
+
+@pytest.fixture
+def disks(programs: Path) -> None:
+    """Programs that tell how much is free, and a Python to install with."""
+    add_python(programs, "python3", "3.11.7")
+    for name, text in (("df", FAKE_DF), ("du", FAKE_DU)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+
+
+def kilobytes(gigabytes: float) -> str:
+    return str(int(gigabytes * GB_IN_KB) + 1)
+
+
+@pytest.mark.usefixtures("disks")
+@pytest.mark.parametrize(
+    ("kind", "needed"), [("runtime", "5.4"), ("dev", "7.5"), ("tensorflow", "3.0"), ("peers", "2.2")]
+)
+def test_a_disk_that_is_too_full_is_refused_before_anything_is_written(
+    make: Make, tmp_path: Path, kind: str, needed: str
+) -> None:
+    variable = {"tensorflow": "TENSORFLOW_VENV", "peers": "PEERS_VENV"}.get(kind, "VENV")
+    place = {variable: str(tmp_path / "deep" / "er")}
+    result = make(kind, FREE_KB=kilobytes(float(needed) - 0.1), **place)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"error: the installation of {kind} needs about {needed} GB in {tmp_path}/deep/er, and "
+        f"{float(needed) - 0.1:.1f} GB are free there -> free some space, name a folder of another disk with "
+        f"{variable}, or go on all the same with SPACE_CHECK=no\n"
+    )
+    assert not (tmp_path / "deep").exists()
+    assert installed(tmp_path) == []
+    assert make(kind, FREE_KB=kilobytes(float(needed)), **place).returncode == 0
+    assert (tmp_path / "deep" / "er" / "pyvenv.cfg").exists()
+
+
+@pytest.mark.usefixtures("disks")
+def test_a_disk_for_what_is_downloaded(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    keys = {"TMPDIR": str(tmp_path / "other"), "FREE_KB": kilobytes(3.4)}
+    result = make("runtime", OTHER_KB=kilobytes(1.9), **keys)
+    assert result.returncode == 2
+    assert f"needs about 2.0 GB in {tmp_path}/other, and 1.9 GB are free" in result.stderr
+    assert "with TMPDIR" in result.stderr
+    assert make("runtime", OTHER_KB=kilobytes(2.0), **keys).returncode == 0
+
+
+@pytest.mark.usefixtures("disks")
+def test_what_is_there_of_an_environment_needs_no_more_space(make: Make, tmp_path: Path) -> None:
+    assert make("runtime", FREE_KB=kilobytes(6)).returncode == 0
+    there = {"USED_KB": kilobytes(3.4)}
+    assert "needs about 2.1 GB" in make("dev", FREE_KB=kilobytes(2), **there).stderr
+    # What is refused is left as it was.
+    assert not (tmp_path / "venv" / ".installing").exists()
+    assert make("dev", FREE_KB=kilobytes(2.2), **there).returncode == 0
+    assert make("dev", FREE_KB="0", USED_KB=kilobytes(9)).returncode == 0
+    # An environment that is made anew gives its space back first, and all is downloaded again.
+    (tmp_path / "venv" / ".installing").touch()
+    assert "needs about 7.5 GB" in make("dev", FREE_KB=kilobytes(2.2), **there).stderr
+    assert (tmp_path / "venv" / "pyvenv.cfg").exists()
+    assert make("dev", FREE_KB=kilobytes(4.2), **there).returncode == 0
+
+
+@pytest.mark.usefixtures("disks")
+def test_the_check_of_the_disk_can_be_left_out(make: Make, tmp_path: Path) -> None:
+    assert make("runtime", FREE_KB="0", SPACE_CHECK="no").returncode == 0
+    assert installed(tmp_path) == ["requirements.txt"]
+
+
+@pytest.mark.usefixtures("disks")
+@pytest.mark.parametrize("free", ["", "-", "1.5G"])
+def test_a_disk_that_tells_nothing_is_no_obstacle(make: Make, free: str) -> None:
+    assert make("runtime", FREE_KB=free).returncode == 0
+
+
+@pytest.mark.usefixtures("disks")
+def test_a_folder_that_is_named_without_its_path(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = make("runtime", VENV="mine", FREE_KB="0")
+    assert result.returncode == 2
+    assert "needs about 5.4 GB in mine, and 0.0 GB are free there" in result.stderr

@@ -55,7 +55,10 @@ def call(scripts: Scripts, *words: str, status: int = 0, **environment: str) -> 
 
 def test_no_words_are_a_wrong_call(scripts: Scripts) -> None:
     assert call(scripts, status=2).startswith("usage: bash scripts/run_infer_310.sh")
-    assert "DATASET_FORMAT" in call(scripts, "--help")
+    explained = call(scripts, "--help")
+    assert "DATASET_FORMAT" in explained
+    # What a program of the user's own is called with.
+    assert "--check_model true" in explained.partition("ALBERT_310_APP")[2]
     assert scripts.calls() == []
 
 

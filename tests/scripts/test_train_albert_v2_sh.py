@@ -87,9 +87,11 @@ def arguments(world: World, size: str = "base", variant: str = "full", device: s
 
 
 def test_the_full_training(world: World) -> None:
-    result = world.run(FULL, "--data_path=data", "--precision_mode=allow_mix_precision", "--over_dump", "True")
+    options = ["--precision_mode=allow_mix_precision", "--over_dump", "True", "--profiling=False"]
+    options += ["--data_dump_flag=True", "--data_dump_step=0|5"]
+    result = world.run(FULL, "--data_path=data", *options)
     assert result.returncode == 0, result.stderr
-    words = f"{arguments(world)} --precision_mode=allow_mix_precision --over_dump True"
+    words = " ".join([arguments(world), *options])
     checked, trained, summarised = world.calls()
     assert (checked[2], trained[2]) == (f"{words} --print_config", words)
     assert trained[0] == str(world.folder)

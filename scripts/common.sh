@@ -18,14 +18,31 @@ project_python() {
     fi
 }
 
-# Whether a program is there; an error otherwise.
-# $1: the program
-check_program() {
-    if ! command -v "$1" >/dev/null; then
-        error "$1: no such program -> run 'make quickstart' once, or set PYTHON"
+# Whether a Python is there, and has packages; an error otherwise.
+# $1: the Python; the rest: the packages
+check_python() {
+    local python="$1" answer
+    shift
+    if ! command -v "$python" >/dev/null; then
+        error "$python: no such program -> run 'make quickstart' once, or set PYTHON"
+        return 2
+    fi
+    # Packages are looked for and not imported, which would take seconds.
+    answer="$("$python" -c 'import importlib.util, sys
+print("Python", sys.version_info[0], *(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None))' \
+        "$@" </dev/null 2>/dev/null)" || true
+    if [[ "$answer" != "Python 3"* ]]; then
+        error "$python is no Python 3 -> leave PYTHON out, or set it to the Python of an environment with the packages"
+        return 2
+    fi
+    if [[ "$answer" != "Python 3" ]]; then
+        error "$python lacks the packages: ${answer#Python 3 } -> run 'make quickstart' once, and leave PYTHON out"
         return 2
     fi
 }
+
+# What the commands cannot begin without.
+PACKAGES=(pydantic yaml numpy mindspore)
 
 # Take a command line apart: words before the first option into POSITIONALS, the rest and --foreground into OPTIONS.
 # Shows the usage, which the caller has defined, and leaves when help is wanted or the number of words is wrong.
@@ -49,9 +66,25 @@ take_arguments() {
         exit 0
     fi
     if ((${#POSITIONALS[@]} < least || ${#POSITIONALS[@]} > most)); then
-        usage >&2
-        exit 2
+        refuse_words "$least" "$most" "${1:-}"
     fi
+}
+
+# Leave with an error and the usage because of the number of POSITIONALS.
+# $1, $2: least and largest number of words; $3: the option that they stand before, or nothing
+refuse_words() {
+    local wanted="$1 words" given="none"
+    if (($1 < $2)); then
+        wanted="$1 to $2 words"
+    elif (($1 == 1)); then
+        wanted="1 word"
+    fi
+    if ((${#POSITIONALS[@]} > 0)); then
+        given="${#POSITIONALS[@]}: ${POSITIONALS[*]}"
+    fi
+    error "expected $wanted before the options, got $given${3:+, and then $3} -> give what the usage names"
+    usage >&2
+    exit 2
 }
 
 # Leave with an error unless a word is a whole number.
@@ -69,12 +102,13 @@ pass_options() {
     local root="$1" entry="$2" first="$3"
     shift 3
     if [[ $# -eq 0 ]]; then
+        error "no options are given -> give $first and the others"
         usage >&2
         exit 2
     fi
     if [[ "$1" != -* ]]; then
-        usage >&2
         error "'$1' is no option -> give $first and the others by name"
+        usage >&2
         exit 2
     fi
     # Not "cd": paths in the arguments are relative to the folder of the call.
@@ -113,7 +147,7 @@ launch() {
         fi
     done
     python="$(project_python "$root")"
-    check_program "$python" || return
+    check_python "$python" "${PACKAGES[@]}" || return
     if [[ "$foreground" == false ]]; then
         # A mistake in the configuration shows here and now, not in a log that nobody has opened yet.
         "$python" "$root/$entry" ${arguments[@]+"${arguments[@]}"} --print_config >/dev/null || return
@@ -165,6 +199,7 @@ pretrain_distributed() {
 # $1: root of the project; $2: entry script; $3: name of the log; the rest: the command line
 finetune() {
     if [[ $# -eq 3 ]]; then
+        error "no options are given -> say what to do, for example --do_train true"
         usage >&2
         exit 2
     fi

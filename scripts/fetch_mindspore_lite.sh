@@ -30,7 +30,7 @@ TEXT
 fetch() {
     local work="$1" target="$2" python wheel found
     python="$(project_python "$root")"
-    check_program "$python"
+    check_python "$python"
     echo "downloading mindspore-lite $version (169 MB)" >&2
     if ! "$python" -m pip download --quiet --disable-pip-version-check --no-deps --python-version 3.7 \
         --implementation cp --abi cp37m --platform manylinux1_x86_64 --only-binary=:all: --dest "$work" \

@@ -31,7 +31,7 @@ TEXT
 
 take_arguments 2 2 "$@"
 python="$(project_python "$root")"
-check_program "$python" || exit
+check_python "$python" "${PACKAGES[@]}" || exit
 export_log_variables
 foreground=false
 dry_run=false

@@ -62,6 +62,7 @@ for word in "$@"; do
 done
 take_arguments 1 4 ${words[@]+"${words[@]}"}
 if ((${#POSITIONALS[@]} == 2)); then
+    error "two words before the options: ${POSITIONALS[*]} -> give DATA_DIR alone, or RANK_SIZE EPOCH_SIZE DATA_DIR"
     usage >&2
     exit 2
 fi

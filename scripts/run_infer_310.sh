@@ -272,7 +272,7 @@ if [[ ! -f "$mindir" ]]; then
     exit 2
 fi
 python="$(project_python "$root")"
-check_program "$python" || exit
+check_python "$python" pydantic yaml numpy || exit
 check_results
 if [[ -e acc.log ]]; then
     mv -f -- acc.log acc.log.previous

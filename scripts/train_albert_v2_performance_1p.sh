@@ -11,7 +11,7 @@ source "$root/scripts/albert_v2.sh"
 usage() {
     usage_albert_v2 train_albert_v2_performance_1p.sh \
         "Trains with configs/mnli_v2_<size>.yaml on one device for some steps, without evaluation, and reports the
-throughput once it is warm: the first tenth of the steps is left out." \
+throughput once it is warm: from the second step on." \
         "    --train_steps        steps, default is 1000
 "
 }

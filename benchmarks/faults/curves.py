@@ -17,7 +17,7 @@ Place = tuple[str, int]
 
 LOSSES = ("loss", "mlm_loss", "sop_loss")
 # What depends on the hour and the machine, and not on the training.
-_NOT_COMPARED = ("time", "kind", "step", "ms_per_step", "tokens_per_s", "tflops", "mfu")
+_NOT_COMPARED = ("time", "kind", "step", "ms_per_step", "tokens_per_s", "tflops", "mfu", "first_update_ms")
 _SHOWN = 3
 
 

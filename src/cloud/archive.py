@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from src.cloud.names import safe_name
+from src.cloud.names import clashing_names, safe_name
 from src.cloud.progress import shown_bytes
 from src.common.errors import DataError, OutputError
 from src.common.files import output_error, usual_mode
@@ -78,6 +78,8 @@ def _checked(packed: zipfile.ZipFile, archive: Path, folder: Path) -> list[tuple
         if name in found:
             raise DataError("the name is there twice", where, _PACK)
         found[name] = info
+    if clash := clashing_names(found):
+        raise DataError(f"{clash[0]!r} is packed as a file too", f"{archive}: entry {clash[1]!r}", _PACK)
     needed, free = sum(info.file_size for info in found.values()), shutil.disk_usage(folder).free
     if needed > free - _RESERVE_BYTES:
         what = f"its files need {shown_bytes(needed)}, {shown_bytes(free)} are free"
@@ -103,6 +105,10 @@ def _move(scratch: Path, folder: Path, names: list[str], archive: Path) -> list[
     """Put the files in their places, all of them after a look at what is there."""
     for name in names:
         there = folder / name
+        blocked = next((path for path in there.parents if folder in path.parents and path.is_file()), None)
+        if blocked is not None:
+            what = f"entry {name!r} needs a folder where the file {blocked} stands"
+            raise OutputError(what, str(archive), "leave the name out of the zip file, or the file out of the data")
         if there.exists() and not _same(there, scratch / name):
             what = f"it would go over {there}, which differs"
             raise OutputError(what, str(archive), "leave the name out of the zip file, or the file out of the data")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from src.cloud.archive import clean_leftovers, unpack
-from src.cloud.names import safe_name
+from src.cloud.names import clashing_names, safe_name
 from src.cloud.progress import Progress, shown_bytes
 from src.cloud.store import Store, StoredFile
-from src.common.errors import OutputError, StorageError
+from src.common.errors import DataError, OutputError, StorageError
 from src.common.files import atomic_path, make_directory, write_json_atomic
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def download(store: Store, folder: Path, alive: Callable[[], None]) -> None:
 
     Raises:
         StorageError: The storage fails or holds nothing.
-        DataError: A name leads out of the folder, or a zip file is damaged.
+        DataError: A name leads out of the folder or is that of a file and a folder, or a zip file is damaged.
         OutputError: The disk is full or cannot be written.
     """
     files = store.list_files()
@@ -44,6 +44,9 @@ def download(store: Store, folder: Path, alive: Callable[[], None]) -> None:
         raise StorageError("there are no files", str(store.url), "check the path and what was uploaded to it")
     for file in files:
         safe_name(file.name, str(store.url))
+    if clash := clashing_names(file.name for file in files):
+        what = f"{clash[0]!r} is a file and, in {clash[1]!r}, a folder, which no disk can hold"
+        raise DataError(what, str(store.url), "rename or remove one of them")
     make_directory(folder)
     record = _Record(record_path(folder), store, files)
     if record.is_complete(folder):

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from src.cloud.download import download
-from src.cloud.job_paths import check_inputs, input_paths, result_paths, run_place
+from src.cloud.job_paths import check_inputs, check_target, input_paths, result_paths, run_place
 from src.cloud.machine_lock import MachineLock
 from src.cloud.ranks import Place, read_place
 from src.cloud.results import Results, RunPlace
 from src.cloud.sender import Sender
 from src.cloud.store import open_store
-from src.common.errors import AlbertError
+from src.common.errors import AlbertError, StorageError
 from src.common.files import make_directory
 from src.common.interrupts import interrupted_by_sigterm, unfinished_work
 from src.common.log import setup_logging
+from src.common.run_directory import check_use
 from src.common.storage_url import parse_storage_url
 from src.config.load import LoadedConfig
 from src.config.task_config import TaskConfig
@@ -53,24 +54,49 @@ def storage_job(
         return
     setup_logging()
     with interrupted_by_sigterm() if _in_main_thread() else contextlib.nullcontext():
-        values: Any = loaded.values
-        place = read_place(os.environ, values.distribute)
-        inputs, results = input_paths(values), result_paths(values, values.description, exports=exports)
-        run = run_place(values, results) if trains else None
-        _fetch(values, place, run)
-        check_inputs(values, inputs)
-        make_directory(Path(values.output_path))
-        local = values.model_copy(update={**inputs, **results})
-        prepared = dataclasses.replace(loaded, values=local)
-        if not (values.train_url and place.sends) or loaded.dry_run:
+        prepared, run, sends = _prepare(loaded, trains, exports)
+        if not sends:
             yield prepared
             return
         # Ctrl-C may end a process at once only where no results would be lost.
-        with unfinished_work(), _sending(values, run):
+        with unfinished_work(), _sending(loaded.values, run):
             yield prepared
 
 
-def _fetch(values: Any, place: Place, run: RunPlace | None) -> None:
+def _prepare(
+    loaded: LoadedConfig[Values], trains: bool, exports: bool
+) -> tuple[LoadedConfig[Values], RunPlace | None, bool]:
+    """Fetch what the job needs; return its configuration, the run that it makes, and whether it sends results."""
+    values: Any = loaded.values
+    place = read_place(os.environ, values.distribute)
+    inputs, results = input_paths(values), result_paths(values, values.description, exports=exports)
+    run = run_place(values, results) if trains else None
+    if place.sends:
+        _check_places(loaded, run, results)
+    _fetch(values, place, run, loaded.dry_run)
+    check_inputs(values, inputs)
+    prepared = dataclasses.replace(loaded, values=values.model_copy(update={**inputs, **results}))
+    if loaded.dry_run:
+        return prepared, run, False
+    make_directory(Path(values.output_path))
+    sends = bool(values.train_url) and place.sends
+    if sends and run is not None:
+        # Once more: of a run that is gone on with only now is all here.
+        check_use(Path(results["run_dir"]), values.resume, values.overwrite)
+    return prepared, run, sends
+
+
+def _check_places(loaded: LoadedConfig[Any], run: RunPlace | None, results: dict[str, str]) -> None:
+    """Refuse places of results that cannot be used before anything is fetched or sent."""
+    values = loaded.values
+    if values.train_url:
+        check_target(values, run)
+    # A run to resume may have to be fetched first.
+    if run is not None and not (loaded.dry_run or values.resume):
+        check_use(Path(results["run_dir"]), values.resume, values.overwrite)
+
+
+def _fetch(values: Any, place: Place, run: RunPlace | None, dry_run: bool) -> None:
     """Fetch what the job needs, once for all processes of this machine."""
     lock = MachineLock(Path(f"{os.path.abspath(values.data_path)}.lock"), place.rank)
     with lock.hold():
@@ -79,7 +105,7 @@ def _fetch(values: Any, place: Place, run: RunPlace | None) -> None:
                 download(open_store(parse_storage_url(getattr(values, key), key)), Path(folder), lock.alive)
         # Only the process that writes the run reads it; its neighbours wait here with it.
         if run is not None and values.resume and values.train_url and place.machine == 0:
-            _results(values).fetch(run, lock.alive)
+            _results(values).fetch(run, lock.alive, dry_run=dry_run)
 
 
 @contextlib.contextmanager
@@ -96,9 +122,22 @@ def _sending(values: Any, run: RunPlace | None) -> Iterator[None]:
             sender.finish()
         except AlbertError as error:
             # The failure of the job is what its user has to hear of first.
-            logger.warning("results could not be sent: %s", error)
+            logger.warning("results could not be sent: %s", _unsent(error, values, run))
         raise
-    sender.finish()
+    try:
+        sender.finish()
+    except AlbertError as error:
+        raise _unsent(error, values, run) from None
+
+
+def _unsent(error: AlbertError, values: Any, run: RunPlace | None) -> StorageError:
+    """Return an error of the last sending that says where the results are, and how they get to their place."""
+    how = "copy them from there, or start again"
+    if run is not None:
+        instead = " instead of --overwrite true" if values.overwrite else ""
+        how = f"the same start with --resume true{instead} sends them, or copy them from there"
+    fixes = [error.fix, f"the results lie in {values.output_path}: {how}"]
+    return StorageError(error.what, error.where, "; ".join(fix for fix in fixes if fix))
 
 
 def _results(values: Any) -> Results:

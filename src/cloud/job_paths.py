@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from src.cloud.results import RunPlace
-from src.common.errors import ConfigError
+from src.common.errors import ConfigError, StorageError
+from src.common.storage_url import parse_storage_url
 
 _DATA = (
     "train_data_file_path",
@@ -96,6 +97,22 @@ def result_paths(values: Any, description: str, *, exports: bool) -> dict[str, s
             what = f"{path} lies outside of output_path, so it would not be sent to train_url"
             raise ConfigError(what, key, f"give a path relative to {values.output_path}")
     return found
+
+
+def check_target(values: Any, run: RunPlace | None) -> None:
+    """Refuse a folder for results where a file stands, before anything is fetched.
+
+    Raises:
+        StorageError: It is there.
+    """
+    url = parse_storage_url(values.train_url, "train_url")
+    if not url.is_folder:
+        return
+    target = Path(os.path.abspath(url.child(run.folders[0]).path if run else url.path))
+    there = next(path for path in (target, *target.parents) if path.exists())
+    if not there.is_dir():
+        what = "a file stands where a folder is needed"
+        raise StorageError(what, str(there), "choose another folder for train_url, or move the file away")
 
 
 def run_place(values: Any, results: dict[str, str]) -> RunPlace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from src.common.errors import DataError
@@ -26,3 +27,13 @@ def safe_name(name: str, where: str) -> str:
     if unsafe:
         raise DataError(f"the name {name!r} leads out of its folder", where, "pack or upload it with relative names")
     return str(path)
+
+
+def clashing_names(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return a name that is a file and, in the second one, a folder; ``None`` where all fit on a disk together."""
+    known = set(names)
+    for name in sorted(known):
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in known:
+                return str(parent), name
+    return None

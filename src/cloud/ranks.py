@@ -58,7 +58,9 @@ def read_place(environment: Mapping[str, str], distribute: bool) -> Place:
         raise DeviceError(what, size_name, "add distribute=true, or take one device")
     if machines > 1 and size < machines:
         what = f"the job has {machines} machines, but {size_name or _SIZE[0]} tells of {size} process"
-        raise DeviceError(what, machines_name, "take one machine, or start with launch.py --nodes on each (docs)")
+        raise DeviceError(
+            what, machines_name, "take one machine, or start with launch.py --nodes on each (docs/distributed.md)"
+        )
     # Where nothing numbers the machines, only rank 0 itself is known to be on the first.
     machine, machine_name = _number(environment, _MACHINE, 0 if machines == 1 or rank == 0 else 1)
     if machines == 1 or rank == 0:

@@ -6,7 +6,9 @@ import os
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
+from src.cloud.s3_errors import refused_settings
 from src.cloud.s3_settings import read_settings
 from src.cloud.s3_store import THREADS, S3Store
 from src.cloud.secrets import find_keys
@@ -20,8 +22,9 @@ def open_s3(url: StorageUrl) -> S3Store:
 
     Raises:
         ConfigError: A variable of the environment is wrong.
+        StorageError: boto3 does not take what it finds in the environment or in its own files.
     """
-    settings = read_settings(os.environ, url)
+    settings, keys = read_settings(os.environ, url), find_keys(os.environ)
     config = Config(
         connect_timeout=_CONNECT_S,
         read_timeout=_READ_S,
@@ -32,12 +35,16 @@ def open_s3(url: StorageUrl) -> S3Store:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.endpoint,
-        region_name=settings.region,
-        verify=None if settings.verify else False,
-        config=config,
-        **find_keys(os.environ),
-    )
+    try:
+        client = boto3.client(
+            "s3",
+            endpoint_url=settings.endpoint,
+            region_name=settings.region,
+            verify=None if settings.verify else False,
+            config=config,
+            **keys,
+        )
+    except (BotoCoreError, ValueError) as error:
+        # Without its cause, which may hold keys.
+        raise refused_settings(error, str(url), settings.shown) from None
     return S3Store(url, client, settings)

@@ -6,10 +6,11 @@ from botocore import exceptions
 
 from src.cloud.retry import Passing
 from src.cloud.secrets import without_secrets
-from src.common.errors import StorageError
+from src.common.errors import AlbertError, StorageError
 
 _KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY)"
 _ENDPOINT = "check the endpoint (AWS_ENDPOINT_URL, S3_ENDPOINT or OBS_ENDPOINT) and the network"
+_SETTINGS = "check the variables whose names begin with AWS_, S3_ or OBS_, and the files in ~/.aws"
 # Codes of the answer: what is wrong, and what to do.
 _CODES: dict[str, tuple[str, str]] = {
     "NoSuchBucket": ("there is no such bucket", "check its name, and that the endpoint is that of its region"),
@@ -30,6 +31,8 @@ _CODES: dict[str, tuple[str, str]] = {
 # A request without a body has no code in its answer but the status.
 _STATUS = {"412": "PreconditionFailed", "403": "AccessDenied", "401": "AccessDenied", "301": "PermanentRedirect"}
 _PASSING_CODES = {"RequestTimeout", "SlowDown", "BadDigest", "InternalError", "ServiceUnavailable", "Throttling"}
+# What OpenSSL says of an answer in plain text, by its version.
+_NO_HTTPS = ("wrong_version_number", "wrong version number", "record layer failure", "record_layer_failure")
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
@@ -51,12 +54,13 @@ def translate(error: Exception, where: str, server: str) -> Exception:
     """
     if isinstance(error, exceptions.ClientError):
         return _answered(error, where, server)
-    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+    if isinstance(error, exceptions.NoCredentialsError):
         return StorageError("no access keys are set", where, _KEYS)
+    if isinstance(error, exceptions.PartialCredentialsError):
+        missing = error.kwargs["cred_var"]
+        return StorageError(f"no access keys are set: of the pair {missing} is missing", where, _KEYS)
     if isinstance(error, exceptions.SSLError):
-        return StorageError(
-            f"the certificate of {server} is not trusted", where, f"{_ENDPOINT}; AWS_CA_BUNDLE adds one"
-        )
+        return _unsafe(error, where, server)
     if isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError)):
         return Passing(StorageError(f"{server} does not answer in time", where, _ENDPOINT))
     if isinstance(error, exceptions.EndpointConnectionError):
@@ -64,11 +68,33 @@ def translate(error: Exception, where: str, server: str) -> Exception:
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError, ConnectionError, TimeoutError)):
         return Passing(StorageError(f"the connection to {server} broke off", where, _ENDPOINT))
     if isinstance(error, exceptions.BotoCoreError):
-        return StorageError(f"the request cannot be made: {_first_line(error)}", where, _ENDPOINT)
+        return StorageError(f"the request cannot be made: {_first_line(error)}", where, _SETTINGS)
     # What urllib3 raises while the content streams in is hidden from botocore.
     if type(error).__module__.startswith("urllib3."):
         return Passing(StorageError(f"the connection to {server} broke off", where, _ENDPOINT))
     return error
+
+
+def refused_settings(error: Exception, where: str, server: str) -> AlbertError:
+    """Return what to raise where boto3 does not take its settings, for which it has errors of every kind."""
+    told = translate(error, where, server)
+    if isinstance(told, Passing):
+        return told.error
+    if isinstance(told, AlbertError):
+        return told
+    return StorageError(f"boto3 refuses its settings: {_first_line(error)}", where, _SETTINGS)
+
+
+def _unsafe(error: Exception, where: str, server: str) -> StorageError:
+    """Return the error for https that does not come about."""
+    text = str(error).lower()
+    if any(sign in text for sign in _NO_HTTPS):
+        fix = "write http:// in the endpoint, or set S3_USE_HTTPS=0 where it names no protocol"
+        return StorageError(f"{server} does not speak https", where, fix)
+    if "certificate" in text:
+        fix = f"{_ENDPOINT}; AWS_CA_BUNDLE names a file of certificates to trust"
+        return StorageError(f"the certificate of {server} is not trusted", where, fix)
+    return StorageError(f"no secure connection to {server}: {_first_line(error)}", where, _ENDPOINT)
 
 
 def _answered(error: exceptions.ClientError, where: str, server: str) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ _ENDPOINT_NAMES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT", "OB
 _REGION_NAMES = ("AWS_REGION", "AWS_DEFAULT_REGION", "OBS_REGION")
 _OBS_HOST = re.compile(r"obs\.([a-z0-9-]+)\.")
 _STYLES = ("auto", "path", "virtual")
-_FALSE = ("0", "false", "no", "off")
+_SWITCHES = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("0", "false", "no", "off"), False)}
+# What boto3 takes as the name of a region.
+_REGION = re.compile(r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
+_CERTIFICATES = "AWS_CA_BUNDLE"
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,41 @@ def read_settings(environment: Mapping[str, str], url: StorageUrl) -> S3Settings
     if endpoint is None and url.scheme == "obs":
         what = "an obs:// address needs the endpoint of its region"
         raise ConfigError(what, "OBS_ENDPOINT", "set it to https://obs.REGION.myhuaweicloud.com")
-    region = next((environment[name] for name in _REGION_NAMES if environment.get(name)), "")
+    region_name = next((name for name in _REGION_NAMES if environment.get(name)), "")
+    region = environment.get(region_name, "")
+    if region and not _REGION.fullmatch(region):
+        raise ConfigError(f"{region!r} is no name of a region", region_name, "give one like cn-north-4, or unset it")
     if not region:
         found = _OBS_HOST.search(endpoint or "")
         region = found[1] if found else "us-east-1"
     style = environment.get("S3_ADDRESSING_STYLE", "auto")
     if style not in _STYLES:
         raise ConfigError(f"{style!r} is none of {', '.join(_STYLES)}", "S3_ADDRESSING_STYLE", "correct or unset it")
-    verify = environment.get("S3_VERIFY_SSL", "1").lower() not in _FALSE
+    verify = _switch(environment, "S3_VERIFY_SSL")
+    if verify and not (endpoint or "").startswith("http://"):
+        _check_certificates(environment)
     return S3Settings(endpoint, region, style, verify)
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    """Return a variable that is on unless it says otherwise."""
+    text = environment.get(name) or "1"
+    if text.lower() not in _SWITCHES:
+        raise ConfigError(f"{text!r} is neither 1 nor 0", name, "write 1 or 0 (true, false, yes, no, on, off)")
+    return _SWITCHES[text.lower()]
+
+
+def _check_certificates(environment: Mapping[str, str]) -> None:
+    """Raise ``ConfigError`` where the file of certificates is missing, which boto3 takes for a wrong certificate."""
+    path = environment.get(_CERTIFICATES)
+    if path and not os.path.exists(path):
+        raise ConfigError(f"there is no file {path!r}", _CERTIFICATES, "name the file of certificates, or unset it")
 
 
 def _checked_endpoint(text: str, name: str, environment: Mapping[str, str]) -> str:
     """Return an endpoint with its protocol; no message repeats one that holds a password."""
     if "://" not in text:
-        secure = environment.get("S3_USE_HTTPS", "1").lower() not in _FALSE
-        text = f"{'https' if secure else 'http'}://{text}"
+        text = f"{'https' if _switch(environment, 'S3_USE_HTTPS') else 'http'}://{text}"
     if "@" in text:
         raise ConfigError("it holds a name or a password", name, "give the server alone; keys have their own variables")
     try:

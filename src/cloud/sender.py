@@ -47,7 +47,7 @@ class Sender:
         self._ended.set()
         self._thread.join()
         if self._folder.is_dir():
-            self._results.send()
+            self._results.end()
 
     def _watch(self) -> None:
         pause = POLL_S

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,37 @@ _ATTEMPTS = 20
 _PAUSE_S = 0.1
 
 
+State = tuple[int, int, int]
+"""What tells a file from the one that had its name before: inode, time of its last change in nanoseconds, bytes."""
+
+
+def states(folder: Path) -> dict[str, State]:
+    """Return the state of every file below a folder by relative name."""
+    found = {}
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                found[path.relative_to(folder).as_posix()] = state_of(path)
+    return found
+
+
+def state_of(path: Path) -> State:
+    """Return the state of a file.
+
+    Raises:
+        OSError: It is not there.
+    """
+    state = path.stat()
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
 @contextlib.contextmanager
-def snapshot(folder: Path) -> Iterator[dict[str, Path]]:
+def snapshot(folder: Path, before: Mapping[str, State]) -> Iterator[dict[str, Path]]:
     """Give the files of a folder by relative name, as they are now; the picture goes with the block.
+
+    Args:
+        folder: The folder.
+        before: Files that are left out as long as they have these states.
 
     Raises:
         OutputError: It cannot be taken.
@@ -39,7 +67,7 @@ def snapshot(folder: Path) -> Iterator[dict[str, Path]]:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             with contextlib.suppress(FileNotFoundError):
-                files = _picture(folder, scratch)
+                files = _picture(folder, scratch, before)
                 if _fits(files):
                     yield files
                     return
@@ -63,7 +91,7 @@ def manifests(folder: Path) -> dict[str, int]:
     return found
 
 
-def _picture(folder: Path, scratch: Path) -> dict[str, Path]:
+def _picture(folder: Path, scratch: Path, before: Mapping[str, State]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -72,11 +100,13 @@ def _picture(folder: Path, scratch: Path) -> dict[str, Path]:
             if name == LOCK_NAME or name.startswith("."):
                 continue
             path = Path(place) / name
-            relative = path.relative_to(folder)
+            relative = path.relative_to(folder).as_posix()
+            if relative in before and before[relative] == state_of(path):
+                continue
             target = scratch / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             _take(path, target)
-            files[relative.as_posix()] = target
+            files[relative] = target
     return files
 
 

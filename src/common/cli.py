@@ -11,6 +11,8 @@ from src.common.errors import AlbertError, OutputError
 from src.common.interrupts import EXIT_INTERRUPTED, ended_in_a_word
 
 EXIT_USER_ERROR = 2
+# A module of the project itself that is not there is no matter of the environment.
+_OWN_PACKAGES = ("src", "convert_tf_ckpt")
 
 
 def run_command(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
@@ -34,6 +36,11 @@ def _run_with_clear_errors(main: Callable[[Sequence[str]], int], argv: Sequence[
         return _run_and_flush(main, argv)
     except AlbertError as error:
         return _fail(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _OWN_PACKAGES:
+            raise
+        fix = "run 'make quickstart' once, and take the Python of its environment, .venv/bin/python"
+        return _fail(AlbertError(f"this Python lacks the package {error.name}", sys.executable, fix))
     except BrokenPipeError:
         # The reader (head, less) went away: not our failure, and stdout must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

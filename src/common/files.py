@@ -24,7 +24,9 @@ def output_error(error: OSError, path: Path) -> OutputError:
         return OutputError("no space left on the device", str(path), "free some space or choose another place")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError("no permission to write", str(path), "choose a place you may write to")
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+    if error.errno == errno.EISDIR:
+        return OutputError(f"cannot write: {error.strerror}", str(path), "a folder stands where a file is needed")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return OutputError(f"cannot write: {error.strerror}", str(path), "a file stands where a folder is needed")
     return OutputError(f"cannot write: {error.strerror or error}", str(path), "choose another name or place")
 

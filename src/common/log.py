@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from src.common.errors import ConfigError
 from src.common.files import make_directory, output_error
+from src.common.log_folder import make_log_folder
 
 LOG_NAME = "train.log"
 LEVELS = ("debug", "info", "warning", "error")
@@ -119,10 +120,11 @@ def setup_logging(log_file: Path | None = None, level: str = "info", stream: Tex
 
     Raises:
         ConfigError: The level has no such name.
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or the folder of MindSpore's own log cannot be made.
     """
     if level.lower() not in LEVELS:
         raise ConfigError(f"'{level}' is no log level", fix=f"choose one of {', '.join(LEVELS)}")
+    make_log_folder()
     handlers: list[logging.Handler] = [ConsoleHandler(stream or sys.stderr)]
     if log_file is not None:
         handlers.append(_file_handler(log_file))

@@ -48,14 +48,27 @@ def run_of_folder(folder: Path) -> Path | None:
 def is_run_directory(path: Path) -> bool:
     """Tell whether ``path`` was made by ``RunDirectory.create``."""
     try:
-        content = json.loads((path / ENVIRONMENT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return is_run_mark((path / ENVIRONMENT_NAME).read_bytes())
+    except OSError:
         return False
-    return isinstance(content, dict) and _FORMAT_KEY in content
 
 
-def _check_use(path: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse what would mix two runs or touch what is not a run's."""
+def is_run_mark(content: bytes) -> bool:
+    """Tell whether this is the ``environment.json`` of a run."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and _FORMAT_KEY in found
+
+
+def check_use(path: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse what would mix two runs or touch what is not a run's; nothing is written.
+
+    Raises:
+        ConfigError: Both ``resume`` and ``overwrite`` are set.
+        OutputError: The directory is not fit.
+    """
     if resume and overwrite:
         raise ConfigError("resume and overwrite exclude each other", "resume", "choose one of them")
     is_empty, is_run = holds_nothing(path), is_run_directory(path)
@@ -149,13 +162,13 @@ class RunDirectory:
             OutputError: The directory is not fit, is in use, or cannot be written.
         """
         is_new = not path.exists()
-        _check_use(path, resume, overwrite)
+        check_use(path, resume, overwrite)
         make_directory(path)
         lock = RunLock(path)
         lock.acquire()
         try:
             # Once more under the lock: another run may have begun between the look and the lock.
-            _check_use(path, resume, overwrite)
+            check_use(path, resume, overwrite)
             run = cls(path, resume, read_config(path / CONFIG_NAME) if resume else None, lock)
         except BaseException:
             lock.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from src.common.errors import OutputError
@@ -46,6 +47,16 @@ def _is_run_file(name: str, patterns: tuple[str, ...]) -> bool:
     """Tell whether a run wrote the file of this name, or the beginning of it under a temporary name."""
     forms = [form for pattern in patterns for form in (pattern, _TEMPORARY.format(pattern))]
     return any(re.fullmatch(form, name) for form in (*forms, _TEMPORARY_MARK))
+
+
+def is_run_path(path: str) -> bool:
+    """Tell whether a run writes a file of this path, relative to its directory and with slashes."""
+    folder, _, name = path.rpartition("/")
+    depth = folder.count("/")
+    return path == ENVIRONMENT_NAME or any(
+        fnmatchcase(folder, place) and place.count("/") == depth and _is_run_file(name, patterns)
+        for place, patterns in _RUN_FILES.items()
+    )
 
 
 def holds_nothing(path: Path) -> bool:

@@ -25,16 +25,24 @@ CONFIG_FILE = "albert_config.json"
 _SPM_MODEL, _VOCABULARY = "30k-clean.model", "vocab.txt"
 _CHECKPOINT, _INDEX = "bert_model.ckpt", ".index"
 _MODEL_PREFIX, _DATA_SUFFIX = "albert_", "_dataset"
+_COPY = "copy the file that belongs to the weights"
 # What decides which function a network computes; dropout is a matter of the training.
 _CHECKED = (
     "vocab_size", "embedding_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "max_position_embeddings", "type_vocab_size", "num_hidden_groups", "inner_group_num",
 )  # fmt: skip
+# What a custom network takes from the file besides.
+_TAKEN = (*_CHECKED, "hidden_act", "initializer_range")
 _DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
-def model_folder(root: Path, size: str) -> Path:
+def model_folder(root: Path, size: str, custom: str = "") -> Path:
     """Return the folder of the pre-trained model: ``albert_<size>``, and for ``custom`` the only one there is.
+
+    Args:
+        root: The data folder.
+        size: Name of the network.
+        custom: For ``custom`` the name of the folder; empty for the only one there is.
 
     Raises:
         ConfigError: There is none, or more than one could be meant.
@@ -44,15 +52,37 @@ def model_folder(root: Path, size: str) -> Path:
             "there is no such folder", f"albert_data_dir {root}", "give the folder that holds albert_base"
         )
     there = sorted(path.name for path in root.glob(f"{_MODEL_PREFIX}*") if path.is_dir())
+    if size == "custom" and custom:
+        if custom in there:
+            return root / custom
+        fix = f"choose it with custom_network_dir; there is {', '.join(there) or 'no folder of a model'}"
+        raise ConfigError(f"there is no folder {custom}", f"albert_data_dir {root}", fix)
     if size != "custom":
         if f"{_MODEL_PREFIX}{size}" in there:
             return root / f"{_MODEL_PREFIX}{size}"
-        fix = f"choose the size with albert_network; there is {', '.join(there) or 'no folder of a model'}"
+        fix = f"put the pre-trained model there, in a folder {_MODEL_PREFIX}{size}"
+        if there:
+            fix = f"choose the size with albert_network; there is {', '.join(there)}"
         raise ConfigError(f"there is no folder {_MODEL_PREFIX}{size}", f"albert_data_dir {root}", fix)
     if len(there) != 1:
         what = f"albert_network custom needs one folder albert_..., there is {', '.join(there) or 'none'}"
-        raise ConfigError(what, f"albert_data_dir {root}", "keep the one of your network there")
+        raise ConfigError(what, f"albert_data_dir {root}", "name the one of your network with custom_network_dir")
     return root / there[0]
+
+
+def described_network(folder: Path) -> dict[str, Any]:
+    """Return the keys of a network as the ``albert_config.json`` beside its weights gives them, without dropout.
+
+    Raises:
+        ConfigError: The file is missing or damaged, or a size is none.
+    """
+    path = folder / CONFIG_FILE
+    content = _read_json(path)
+    for key in _CHECKED:
+        size = content.get(key, 1)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ConfigError(f"{key} is {size!r}, not a number over 0", str(path), _COPY)
+    return {key: content[key] for key in _TAKEN if key in content}
 
 
 def check_network(folder: Path, network: NetworkConfig, section: str) -> list[str]:
@@ -127,16 +157,18 @@ def data_paths(root: Path, task_name: str) -> dict[str, str]:
 
 def _data_folder(root: Path, task_name: str) -> Path:
     there = sorted(path for path in root.glob(f"*{_DATA_SUFFIX}") if path.is_dir())
-    names = ", ".join(path.name for path in there) or "no folder <TASK>_dataset"
+    names = ", ".join(path.name for path in there)
     where = f"albert_data_dir {root}"
     if task_name:
         wanted = _plain(task_name)
         found = [path for path in there if _plain(path.name.removesuffix(_DATA_SUFFIX)) == wanted]
         if not found:
-            raise ConfigError(f"there is no {task_name}{_DATA_SUFFIX}", where, f"change task_name; there is {names}")
+            fix = f"change task_name; there is {names}" if there else "put the folder of its records there"
+            raise ConfigError(f"there is no {task_name}{_DATA_SUFFIX}", where, fix)
         return found[0]
     if len(there) != 1:
-        raise ConfigError(f"one data set is expected, there is {names}", where, "name one with task_name")
+        what = f"one data set is expected, there is {names or f'no folder <TASK>{_DATA_SUFFIX}'}"
+        raise ConfigError(what, where, "name one with task_name" if there else "put the folder of the records there")
     return there[0]
 
 
@@ -155,6 +187,5 @@ def _named(folder: Path, usual: str, pattern: str) -> Path | None:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    fix = "copy the file that belongs to the weights"
-    absent = ConfigError(f"the folder lacks {CONFIG_FILE}", str(path.parent), fix)
+    absent = ConfigError(f"the folder lacks {CONFIG_FILE}", str(path.parent), _COPY)
     return read_object(path, ConfigError, "check its permissions", "copy or download it again", absent)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from src.config.albert_folder import described_network, model_folder
 from src.config.finetune import FinetuneConfig, FinetuneTaskKeys
 from src.config.optimizer_keys import ClassifierOptimizers
 from src.config.sections import Section
@@ -46,6 +48,11 @@ class ClassifierDataKeys(Section):
         description="folder that holds albert_base or albert_large and <TASK>_dataset; fills in the empty paths of "
         "records, meta data, vocabulary and pre-trained checkpoint",
     )
+    custom_network_dir: str = Field(
+        "",
+        description="folder in albert_data_dir that an albert_network custom belongs to, such as albert_base; its "
+        "albert_config.json describes the network; empty takes the only one there is",
+    )
     train_data_file_path: str = Field("", description="MindRecord or TFRecord file to train on")
     eval_data_file_path: str = Field("", description="MindRecord or TFRecord file to evaluate on")
     test_data_file_path: str = Field("", description="MindRecord or TFRecord file to predict")
@@ -63,8 +70,8 @@ class ClassifierConfig(FinetuneConfig, ClassifierDataKeys, ClassifierTaskKeys):
     }
     free_keys: ClassVar[tuple[str, ...]] = (*FinetuneConfig.free_keys, "do_predict", "test_data_file_path")
     example_checkpoint: ClassVar[str] = "classifier-best.ckpt"
-    # The run directory keeps the paths and flags that these two stand for.
-    start_keys: ClassVar[tuple[str, ...]] = (*TaskConfig.start_keys, "mode", "albert_data_dir")
+    # The run directory keeps the paths, flags and sizes that these stand for.
+    start_keys: ClassVar[tuple[str, ...]] = (*TaskConfig.start_keys, "mode", "albert_data_dir", "custom_network_dir")
 
     description: str = Field("run_classifier", min_length=1, description="name of the run")
     do_eval: bool = Field(False, description="evaluate on eval_data_file_path, after training and during it")
@@ -81,6 +88,13 @@ class ClassifierConfig(FinetuneConfig, ClassifierDataKeys, ClassifierTaskKeys):
         if not isinstance(content, dict):
             return content
         return {**content, **_MODES.get(str(content.get("mode", "")).lower(), {})}
+
+    def described_network(self) -> dict[str, Any]:
+        """Return the keys of a custom network that ``albert_data_dir`` describes."""
+        # ModelArts brings the folder later.
+        if not self.albert_data_dir or self.enable_modelarts or self.mode == "export_only":
+            return {}
+        return described_network(model_folder(Path(self.albert_data_dir), "custom", self.custom_network_dir))
 
     def brings_data(self) -> bool:
         """Tell whether keys of data and weights that are empty now are filled in before the task begins."""

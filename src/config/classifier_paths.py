@@ -26,7 +26,7 @@ def with_paths(loaded: LoadedConfig[ClassifierConfig]) -> LoadedConfig[Classifie
     notices: list[str] = []
     if values.albert_data_dir and values.mode != "export_only":
         root = Path(values.albert_data_dir)
-        folder = model_folder(root, values.albert_network)
+        folder = model_folder(root, values.albert_network, values.custom_network_dir)
         notices = check_network(folder, loaded.network(), values.network_section())
         given = {**model_paths(folder), **data_paths(root, values.task_name)}
         _check_weights(values, given, folder)

@@ -87,7 +87,8 @@ def _take_control(control: dict[str, Any], name: str, value: str, errors: list[C
         control["overlays"] += tuple(part for part in value.split(",") if part)
     elif name in _CONTROL_FLAGS:
         if value.lower() not in (*_TRUE, *_FALSE):
-            errors.append(ConfigError(f"expected true or false, got {value!r}", f"--{name}"))
+            what = f"expected true or false, got {value!r}"
+            errors.append(ConfigError(what, f"--{name}", "choose one of the two"))
         control[name] = value.lower() in _TRUE
     else:
         return False

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 import yaml
 
 from src.common.errors import ConfigError
+from src.common.log_folder import make_log_folder
 from src.common.run_directory import is_run_directory
 from src.config.classifier import ClassifierConfig
 from src.config.command_line import CommandLine, help_text, parse_arguments
@@ -127,6 +128,7 @@ def load_config(task: TaskName, argv: Sequence[str]) -> LoadedConfig[Any]:
     if arguments.print_config:
         print(loaded.to_yaml(), end="", flush=True)
         raise SystemExit(0)
+    make_log_folder()
     return loaded
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from src.config.ascend_keys import DIAGNOSTIC_KEYS, AscendKeys, ascend_problems
 from src.config.common_keys import DeviceKeys, ExportKeys, RunKeys, UpdateKeys
@@ -75,6 +75,14 @@ class TaskConfig(ModelArtsKeys, AscendKeys, DeviceKeys, UpdateKeys, NetworkChoic
         if not isinstance(section, Section):
             raise TypeError(f"{self.network_section()} is no section")
         return section
+
+    def described_network(self) -> dict[str, Any]:
+        """Return the keys of a custom network as a file beside its weights gives them, which keys given go over.
+
+        Raises:
+            ConfigError: The file is missing or damaged.
+        """
+        return {}
 
     @abstractmethod
     def optimizer_name(self) -> OptimizerName:

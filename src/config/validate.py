@@ -31,6 +31,13 @@ _EXPECTED = {
     "finite": "a finite number",
 }
 
+# By pydantic's names of what is wrong.
+_REMEDIES = {
+    "literal_error": "choose one of these",
+    "bool_parsing": "choose one of the two",
+    "bool_type": "choose one of the two",
+}
+
 
 def split_known(task: str, layer: Layer, options: Options) -> tuple[Layer, list[ConfigError]]:
     """Return the settings whose keys the task knows, and an error for each of the others.
@@ -102,7 +109,7 @@ def _value_error(detail: ErrorDetails, path: KeyPath, setting: Setting) -> Confi
     name = ".".join(path)
     # repr copes with a yaml list that holds itself.
     value = repr(setting.value) if isinstance(setting.value, (str, list)) else as_written(setting.value)
-    fix = REPLACED_VALUES.get((path[-1], str(setting.value).lower()), "")
+    fix = REPLACED_VALUES.get((path[-1], str(setting.value).lower()), "") or _REMEDIES.get(detail["type"], "")
     # On the command line the place names the key already.
     subject = "" if setting.where == f"--{name}" else f"{name}: "
     return ConfigError(f"{subject}{_complaint(detail)}, got {value}", setting.where, fix)
@@ -146,6 +153,11 @@ def resolve_network(values: TaskConfig, merged: Layer) -> tuple[NetworkConfig | 
     where = next((setting.where for path, setting in merged.items() if path[0] == section), section)
     where = merged[("albert_network",)].where if where == section and ("albert_network",) in merged else where
     given = given_keys(values.network_keys())
+    if values.albert_network == "custom":
+        try:
+            given = {**given, **_described(values, given, merged)}
+        except ConfigError as error:
+            return None, [error]
     missing = [key for key in SHAPE_KEYS if key not in given]
     if values.albert_network == "custom" and missing:
         names = ", ".join(f"{section}.{key}" for key in missing)
@@ -169,6 +181,20 @@ def resolve_network(values: TaskConfig, merged: Layer) -> tuple[NetworkConfig | 
             )
             for detail in error.errors(include_url=False)
         ]
+
+
+def _described(values: TaskConfig, given: dict[str, Any], merged: Layer) -> dict[str, Any]:
+    """Return what a file says of a custom network, without the keys that the user has chosen.
+
+    The yaml files hold the default of every key but the four sizes, and a default there is nobody's choice.
+    """
+    section = values.network_section()
+
+    def is_chosen(key: str) -> bool:
+        option = (section, key) in merged and merged[section, key].where.startswith("--")
+        return key in given and (option or key in SHAPE_KEYS or given[key] != NetworkConfig.model_fields[key].default)
+
+    return {key: value for key, value in values.described_network().items() if not is_chosen(key)}
 
 
 def _where_of(merged: Layer, section: str, complaint: str, otherwise: str) -> str:

@@ -171,6 +171,7 @@ def verify_files(path: Path, manifest: Manifest) -> None:
             if sha256_of(place) != file.sha256:
                 raise DataError("the file is damaged or changed: its sha256 differs", str(place), _REBUILD)
         except FileNotFoundError as error:
-            raise DataError("the file that the manifest names is missing", str(place), _REBUILD) from error
+            what = f"this file is missing, and its manifest is still there: {manifest_path(path).name}"
+            raise DataError(what, str(place), _REBUILD) from error
         except OSError as error:
             raise DataError(f"cannot read: {error.strerror}", str(place), "check its permissions") from error

@@ -17,6 +17,7 @@ from src.common.interrupts import quiet_interrupts
 from src.common.log import setup_logging
 from src.common.native_output import without_graph_dumps
 from src.config.load import LoadedConfig
+from src.config.modelarts_keys import dry_run_line
 from src.export.description import (
     AIR,
     ENCODER,
@@ -60,7 +61,7 @@ def run_export(loaded: LoadedConfig[Any], plan: ExportPlan) -> int:
         network = _load(source, plan)
         description = _make(network, source, plan, folder)
         if loaded.dry_run:
-            logger.info("dry run: everything fits, nothing was written")
+            logger.info("%s", dry_run_line(loaded.values))
             return 0
         publish(folder, plan)
     _show(description, plan)

@@ -14,6 +14,10 @@ from mindspore.ops.operations._grad_ops import SigmoidGrad
 
 from src.common.errors import ConfigError
 
+# 2z = x (linear + cubic x^2) in the tanh form of GELU.
+_LINEAR = 2.0 * math.sqrt(2.0 / math.pi)
+_CUBIC = _LINEAR * 0.044715
+
 
 class Tanh(nn.Cell):
     """Hyperbolic tangent by way of the sigmoid."""
@@ -49,9 +53,9 @@ class _GeluTanhWithGate(nn.Cell):
         super().__init__()
         self.sigmoid = ops.Sigmoid()
         self.square = ops.Square()
-        self.times_slope_of_sigmoid = SigmoidGrad()
-        self.linear = 2.0 * math.sqrt(2.0 / math.pi)
-        self.cubic = self.linear * 0.044715
+        self.backward = _GeluTanhBackward()
+        self.linear = _LINEAR
+        self.cubic = _CUBIC
 
     def construct(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return x times the gate, and the gate, which has no gradient here."""
@@ -59,10 +63,24 @@ class _GeluTanhWithGate(nn.Cell):
         return x * gate, gate
 
     def bprop(self, x: Tensor, outputs: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor]) -> tuple[Tensor]:
-        """Return the gradient of ``x``: dy (s + s (1 - s) x d(2z)/dx), with the gate s."""
-        gate = outputs[1]
-        slope = x * (self.linear + 3.0 * self.cubic * self.square(x))
-        return (gradients[0] * (gate + self.times_slope_of_sigmoid(gate, slope)),)
+        """Return the gradient of ``x``."""
+        return (self.backward(x, outputs[1], gradients[0]),)
+
+
+class _GeluTanhBackward(nn.Cell):
+    """The backward pass of GELU; named ``backward`` where it is used, as in ``backward.py``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.square = ops.Square()
+        self.times_slope_of_sigmoid = SigmoidGrad()
+        self.linear = _LINEAR
+        self.cubic = 3.0 * _CUBIC
+
+    def construct(self, x: Tensor, gate: Tensor, gradient: Tensor) -> Tensor:
+        """Return dy (s + s (1 - s) x d(2z)/dx), with the gate s."""
+        slope = x * (self.linear + self.cubic * self.square(x))
+        return gradient * (gate + self.times_slope_of_sigmoid(gate, slope))
 
 
 class GeluErf(nn.Cell):

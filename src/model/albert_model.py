@@ -14,6 +14,7 @@ from src.common.errors import ConfigError
 from src.config.sections import NetworkConfig
 from src.model.activations import Tanh, make_activation
 from src.model.attention import AttentionBlock
+from src.model.backward import written_out
 from src.model.layers import LayerNorm, Linear, ResidualOutput, float_type, new_weight
 
 # Added to the scores of padding; Google's value. exp(-10000) is 0 in float32, so that padding has no weight at all.
@@ -154,6 +155,9 @@ class AlbertModel(nn.Cell):
         self.dense = Linear(config.hidden_size, config.hidden_size, config, "float32")
         self.tanh = Tanh()
         self.output_type = float_type(config.dtype)
+        self.heads = config.num_attention_heads
+        self.spreads_mask = written_out()
+        self.is_constant = ops.functional.isconstant
 
     def construct(
         self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor
@@ -177,6 +181,9 @@ class AlbertModel(nn.Cell):
         tokens_BTE = self.albert_embedding_lookup(input_ids_BT)
         embeddings_BTE = self.albert_embedding_postprocessor(token_type_ids_BT, tokens_BTE)
         mask_B11T = (1.0 - input_mask_BT.astype(ms.float32)).reshape(batch, 1, 1, length) * MASKED_SCORE
+        # Once here and not in every layer: see SpreadColumn. A graph for any shape cannot know the shape beforehand.
+        if self.spreads_mask and self.is_constant(batch) and self.is_constant(length):
+            mask_B11T = ops.broadcast_to(mask_B11T, (batch, self.heads, length, length))
         states: tuple[Tensor, ...] = ()
         for state_MD in self.albert_encoder(embeddings_BTE, mask_B11T):
             states = (*states, state_MD.reshape(batch, length, -1))

@@ -2,6 +2,8 @@
 
 Measured in docs/performance.md. Elsewhere than on a CPU MindSpore's fused operators are the better choice, and
 ``written_out`` is the one place that decides. All of it is plain calculus: the same gradients, other operators.
+What belongs to the backward pass is in a cell named ``backward``: profiles and dumps tell by it (``BACKWARD_SCOPE`` of
+``src/runtime/profile_summary.py``).
 
 Letters as in ``albert_model.py``, with I and O for the sizes of a dense layer's input and output.
 """
@@ -15,6 +17,22 @@ from mindspore import Tensor, nn, ops
 def written_out() -> bool:
     """Say whether the device of this process is one where the written-out form is the faster one."""
     return str(ms.get_context("device_target")) == "CPU"
+
+
+class SpreadColumn(nn.Cell):
+    """Repeat a column in every column of a matrix, as a product with a row of ones.
+
+    An operator that repeats a column by itself makes the CPU's kernel keep a table of 16 bytes for each element of its
+    result, as long as the graph lives: more than the rest of the backward pass together.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matmul = ops.MatMul()
+
+    def construct(self, x_M1: Tensor, size: int) -> Tensor:
+        """Return [M, size]."""
+        return self.matmul(x_M1, ops.ones((1, size), x_M1.dtype))
 
 
 class RowSum(nn.Cell):
@@ -46,7 +64,7 @@ class AddBias(nn.Cell):
     def __init__(self) -> None:
         super().__init__()
         self.add = ops.BiasAdd()
-        self.sum_rows = RowSum()
+        self.backward = RowSum()
 
     def construct(self, x_MO: Tensor, bias_O: Tensor) -> Tensor:
         """Return [M, O]."""
@@ -54,14 +72,36 @@ class AddBias(nn.Cell):
 
     def bprop(self, x_MO: Tensor, bias_O: Tensor, output_MO: Tensor, gradient_MO: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of both inputs."""
-        return gradient_MO, self.sum_rows(gradient_MO)
+        return gradient_MO, self.backward(gradient_MO)
 
 
 class WeightProduct(nn.Cell):
     """x W^T, with both products of the backward pass in the form that the CPU's library computes fast.
 
-    A product whose right matrix is wide and not transposed takes there up to two and a half times as long as one with
-    that matrix transposed or narrow. The backward pass of a layer that narrows (the second half of the feed-forward
+    Args:
+        in_size: I.
+        out_size: O.
+    """
+
+    def __init__(self, in_size: int, out_size: int) -> None:
+        super().__init__()
+        self.product = ops.MatMul(transpose_b=True)
+        self.backward = WeightProductBackward(in_size, out_size)
+
+    def construct(self, x_MI: Tensor, weight_OI: Tensor) -> Tensor:
+        """Return [M, O]."""
+        return self.product(x_MI, weight_OI)
+
+    def bprop(self, x_MI: Tensor, weight_OI: Tensor, output_MO: Tensor, gradient_MO: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of both inputs."""
+        return self.backward(x_MI, weight_OI, gradient_MO)
+
+
+class WeightProductBackward(nn.Cell):
+    """The two products of the backward pass.
+
+    A product whose right matrix is wide and not transposed takes on a CPU up to two and a half times as long as one
+    with that matrix transposed or narrow. The backward pass of a layer that narrows (the second half of the feed-forward
     block, I = 4 O) would have two of them. So its weights are turned, once for all applications of the layer, and its
     input is split into blocks of O columns.
 
@@ -79,12 +119,8 @@ class WeightProduct(nn.Cell):
         self.transpose = ops.Transpose()
         self.split = ops.Split(1, max(1, in_size // out_size))
 
-    def construct(self, x_MI: Tensor, weight_OI: Tensor) -> Tensor:
-        """Return [M, O]."""
-        return self.product(x_MI, weight_OI)
-
-    def bprop(self, x_MI: Tensor, weight_OI: Tensor, output_MO: Tensor, gradient_MO: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradients of both inputs."""
+    def construct(self, x_MI: Tensor, weight_OI: Tensor, gradient_MO: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of x [M, I] and of the weights [O, I]."""
         if not self.narrows:
             return self.product_plain(gradient_MO, weight_OI), self.product_of_columns(gradient_MO, x_MI)
         blocks: tuple[Tensor, ...] = ()
@@ -102,11 +138,8 @@ class Normalization(nn.Cell):
 
     def __init__(self, epsilon: float) -> None:
         super().__init__()
-        self.epsilon = epsilon
         self.normalize = ops.LayerNorm(-1, -1, epsilon)
-        self.matmul = ops.MatMul()
-        self.product_of_columns = ops.MatMul(transpose_a=True)
-        self.sum_rows = RowSum()
+        self.backward = NormalizationBackward(epsilon)
 
     def construct(self, x: Tensor, gamma_D: Tensor, beta_D: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the normalised [..., D], and means and variances [..., 1], which have no gradient here."""
@@ -121,22 +154,39 @@ class Normalization(nn.Cell):
         outputs: tuple[Tensor, Tensor, Tensor],
         gradients: tuple[Tensor, Tensor, Tensor],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradients of the three inputs.
+        """Return the gradients of the three inputs."""
+        return self.backward(x, gamma_D, outputs[1], outputs[2], gradients[0])
 
-        With g = gamma dy and n = (x - mean) / deviation, dx = (g - mean(g) - n mean(g n)) / deviation, where the means
-        go over the last axis; dgamma and dbeta are the sums of dy n and of dy over the rows.
-        """
+
+class NormalizationBackward(nn.Cell):
+    """The backward pass of ``Normalization``.
+
+    With g = gamma dy and n = (x - mean) / deviation, dx = (g - mean(g) - n mean(g n)) / deviation, where the means go
+    over the last axis; dgamma and dbeta are the sums of dy n and of dy over the rows.
+    """
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.matmul = ops.MatMul()
+        self.product_of_columns = ops.MatMul(transpose_a=True)
+        self.spread = SpreadColumn()
+        self.sum_rows = RowSum()
+
+    def construct(
+        self, x: Tensor, gamma_D: Tensor, means: Tensor, variances: Tensor, gradient: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of x [..., D], gamma [D] and beta [D]."""
         size = x.shape[-1]
-        gradient_MD = gradients[0].reshape(-1, size)
-        centered_MD = x.reshape(-1, size) - outputs[1].reshape(-1, 1)
-        inverse_M1 = ops.rsqrt(outputs[2].reshape(-1, 1) + self.epsilon)
+        gradient_MD = gradient.reshape(-1, size)
+        centered_MD = x.reshape(-1, size) - self.spread(means.reshape(-1, 1), size)
+        inverse_M1 = ops.rsqrt(variances.reshape(-1, 1) + self.epsilon)
         product_MD = gradient_MD * centered_MD
         average_D1 = gamma_D.reshape(-1, 1) / size
         shift_M1 = self.matmul(gradient_MD, average_D1) * inverse_M1
         slope_M1 = self.matmul(product_MD, average_D1) * (inverse_M1 * inverse_M1 * inverse_M1)
-        # One product instead of two sweeps over the matrix, one for gamma and one for the deviation.
-        scale_MD = self.matmul(inverse_M1, gamma_D.reshape(1, -1))
-        x_gradient_MD = gradient_MD * scale_MD - centered_MD * slope_M1 - shift_M1
+        scaled_MD = gradient_MD * self.matmul(inverse_M1, gamma_D.reshape(1, -1))
+        x_gradient_MD = scaled_MD - centered_MD * self.spread(slope_M1, size) - self.spread(shift_M1, size)
         gamma_gradient_D = self.product_of_columns(inverse_M1, product_MD).reshape(-1)
         return x_gradient_MD.reshape(x.shape), gamma_gradient_D, self.sum_rows(gradient_MD)
 
@@ -147,15 +197,28 @@ class Softmax(nn.Cell):
     def __init__(self) -> None:
         super().__init__()
         self.softmax = ops.Softmax(axis=-1)
-        self.matmul = ops.MatMul()
+        self.backward = SoftmaxBackward()
 
     def construct(self, x: Tensor) -> Tensor:
         """Return probabilities of the shape of ``x``."""
         return self.softmax(x)
 
     def bprop(self, x: Tensor, probabilities: Tensor, gradient: Tensor) -> tuple[Tensor]:
-        """Return the gradient of ``x``: p (dp - sum(p dp))."""
-        size = x.shape[-1]
+        """Return the gradient of ``x``."""
+        return (self.backward(probabilities, gradient),)
+
+
+class SoftmaxBackward(nn.Cell):
+    """The backward pass of ``Softmax``: p (dp - sum(p dp))."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matmul = ops.MatMul()
+        self.spread = SpreadColumn()
+
+    def construct(self, probabilities: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient of what the probabilities were made of."""
+        size = gradient.shape[-1]
         products_MT = (probabilities * gradient).reshape(-1, size)
-        sums = self.matmul(products_MT, ops.ones((size, 1), ms.float32)).reshape((*x.shape[:-1], 1))
-        return (probabilities * (gradient - sums),)
+        sums_M1 = self.matmul(products_MT, ops.ones((size, 1), ms.float32))
+        return probabilities * (gradient - self.spread(sums_M1, size).reshape(gradient.shape))

@@ -15,6 +15,8 @@ from typing import Any
 
 from src.runtime.array_figures import aligned_table
 
+# In the names of operators of backward passes that are written by hand (src/model/backward.py).
+BACKWARD_SCOPE = "/backward-"
 _SHOWN = 15
 _NS_PER_MS = 1e6
 
@@ -176,7 +178,7 @@ def summarize(updates: Sequence[ProfiledUpdate], launches: Iterable[Launch], dev
     for item in inside:
         entry = kinds.setdefault(item.kind, OperatorTime(item.kind))
         entry.runs += 1
-        if item.name.startswith("Gradients/"):
+        if item.name.startswith("Gradients/") or BACKWARD_SCOPE in item.name:
             entry.backward_ms += item.duration_ms
         else:
             entry.forward_ms += item.duration_ms

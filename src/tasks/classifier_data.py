@@ -106,7 +106,9 @@ def _labels(config: ClassifierConfig, kind: str, named: tuple[str, ...]) -> tupl
             )
         return named
     if config.num_class is None:
-        raise ConfigError("the records do not name their classes", "num_class", "say how many there are")
+        what = "the records do not name their classes: there is no manifest beside them, and no meta data"
+        fix = "name MNLI_meta_data or the like with meta_data_file_path, or say with num_class how many there are"
+        raise ConfigError(what, "num_class", fix)
     return tuple(str(number) for number in range(config.num_class))
 
 

@@ -36,7 +36,7 @@ class NoDiagnostics:
 
     is_active = False
 
-    def attach(self, step_cell: TrainStepCell) -> None:
+    def attach(self, step_cell: TrainStepCell, updates: int) -> None:
         """Do nothing."""
 
     def before(self, batch: Sequence[Tensor]) -> None:
@@ -116,9 +116,23 @@ class Diagnostics(NoDiagnostics):
             updates = read_dump_steps(keys.data_dump_step)
             self._dump = DataDump(folder, updates, accumulation_steps, scratch, dump_bytes)
 
-    def attach(self, step_cell: TrainStepCell) -> None:
-        """Take over the train cell, whose weights and networks an overflow is searched in."""
+    def attach(self, step_cell: TrainStepCell, updates: int) -> None:
+        """Get ready for a training.
+
+        Args:
+            step_cell: The train cell, whose weights and networks an overflow is searched in.
+            updates: How many updates this start of the training will do.
+        """
         self._cell = step_cell
+        if self._keys.data_dump_flag and self._group.is_main:
+            beyond = [number for number in read_dump_steps(self._keys.data_dump_step) if number >= updates]
+            if beyond:
+                logger.warning(
+                    "data_dump_step %s: update %s will not be dumped, because this start has %d, counted from 0",
+                    self._keys.data_dump_step,
+                    ", ".join(map(str, beyond)),
+                    updates,
+                )
 
     def before(self, batch: Sequence[Tensor]) -> None:
         """Get ready for a micro-batch, whose tensors are kept until its update is done."""

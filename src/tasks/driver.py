@@ -17,6 +17,7 @@ from src.common.log import setup_logging
 from src.common.native_output import without_graph_dumps
 from src.common.run_directory import is_run_directory
 from src.config.load import LoadedConfig
+from src.config.modelarts_keys import dry_run_line
 from src.data.dataset import TrainStart
 from src.model.weights import load_weights
 from src.runtime.ascend import apply_ascend_settings
@@ -112,7 +113,7 @@ def _dry_run(task: Task, loaded: LoadedConfig[Any]) -> int:
         load_weights(networks.inference, Path(plan.scored_weights), what="all")
     if plan.evaluate:
         task.evaluate(networks.inference, _SANITY_BATCHES)
-    logger.info("dry run: everything fits, nothing was written")
+    logger.info("%s", dry_run_line(loaded.values))
     return 0
 
 
@@ -166,7 +167,7 @@ def _fit(
     diagnostics: NoDiagnostics,
 ) -> int:
     """Train to the end; return the number of the signal that ended it early, or 0."""
-    diagnostics.attach(setup.step_cell)
+    diagnostics.attach(setup.step_cell, setup.settings.total_steps - (resumed_step or 0))
     with contextlib.ExitStack() as stack:
         recorder = SilentRecorder()
         if home:

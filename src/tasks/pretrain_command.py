@@ -11,6 +11,7 @@ from src.common.interrupts import quiet_interrupts
 from src.common.native_output import without_graph_dumps
 from src.common.run_directory import RunDirectory, is_run_directory
 from src.config.load import LoadedConfig
+from src.config.modelarts_keys import dry_run_line
 from src.config.pretrain import PretrainConfig
 from src.model.weights import load_weights
 from src.runtime.collectives import share_parameters
@@ -48,7 +49,7 @@ def run_evaluation(loaded: LoadedConfig[PretrainConfig]) -> int:
     share_parameters(group, list(networks.inference.get_parameters()))
     score = task.evaluate(networks.inference, _SANITY_BATCHES if loaded.dry_run else 0)
     if group.is_main and loaded.dry_run:
-        logger.info("dry run: everything fits, nothing was written")
+        logger.info("%s", dry_run_line(loaded.values))
     elif group.is_main:
         write_report(directory, task.evaluation_name(), score)
         print_score(score)

@@ -18,6 +18,7 @@ from src.common.errors import DataError, OutputError
 from src.common.files import write_text_atomic
 from src.common.run_directory import RunDirectory
 from src.train.metrics_log import TRAIN, read_metrics
+from src.train.progress import FIRST_UPDATE
 
 _ENDINGS = {"full": "acc", "performance": "perf"}
 _NONE = "none"
@@ -67,6 +68,7 @@ def run_summary(run_dir: Path, network: str, variant: str, rank_size: int, elaps
         raise DataError("the run recorded no training", str(run.metrics_file), "train first")
     rows = int(config.get("train_batch_size", 0)) * int(config.get("accumulation_steps", 1)) * rank_size
     step_ms = warm_step_ms(records)
+    too_short = f"{_NONE} (only one update, with the compilation in it)"
     report = _evaluation(run) if variant == "full" else None
     return {
         "Network": network,
@@ -74,22 +76,34 @@ def run_summary(run_dir: Path, network: str, variant: str, rank_size: int, elaps
         "BatchSize": str(config.get("train_batch_size", _NONE)),
         "DeviceType": str(config.get("device_target", _NONE)),
         "CaseName": f"{network}_bs{config.get('train_batch_size', 0)}_{rank_size}p_{_ENDINGS[variant]}",
-        "ActualFPS": f"{1000 * rows / step_ms:.2f}",
-        "TrainingTime": f"{step_ms:.2f}",
+        "ActualFPS": too_short if step_ms is None else f"{1000 * rows / step_ms:.2f}",
+        "TrainingTime": too_short if step_ms is None else f"{step_ms:.2f}",
         "TrainAccuracy": _NONE if report is None else _score(report),
         "ActualLoss": f"{records[-1]['loss']:.6f}",
         "E2ETrainingTime": str(elapsed_s),
     }
 
 
-def warm_step_ms(records: Sequence[Mapping[str, Any]]) -> float:
-    """Return the usual time of a step, in ms.
+def warm_step_ms(records: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the usual time of a step, in ms; ``None`` where every one held the compilation of the graph.
 
-    The first record holds the compilation of the graph and is left out where there are others. Of these it is the
-    median: a resumed run has such a record in its middle, too.
+    It is the median over the records, each of them without the first update of its process. A resumed run has such a
+    record in its middle, too.
     """
-    times = [float(record["ms_per_step"]) for record in records]
-    return statistics.median(times[1:] or times)
+    times: list[float] = []
+    done = 0
+    for number, record in enumerate(records):
+        updates, done = record["step"] - done, record["step"]
+        total_ms = updates * float(record["ms_per_step"])
+        first_ms = record.get(FIRST_UPDATE)
+        if number == 0 and first_ms is None:
+            # Of a run that did not record it: nobody knows how much of this was compiling.
+            continue
+        if first_ms is not None:
+            total_ms, updates = max(0.0, total_ms - float(first_ms)), updates - 1
+        if updates > 0:
+            times.append(total_ms / updates)
+    return statistics.median(times) if times else None
 
 
 def _evaluation(run: RunDirectory) -> dict[str, Any] | None:

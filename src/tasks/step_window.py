@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from src.tasks.feed import StepInfo
+from src.train.progress import FIRST_UPDATE
 
 # What the train cell returns before the network's own figures.
 _LOSS, _GRAD_NORM, _LEARNING_RATE, LOSS_SCALE, OVERFLOW, _FIRST_FIGURE = range(6)
@@ -64,17 +65,24 @@ class StepWindow:
     _outputs: list[tuple[Any, ...]] = field(default_factory=list)
     _infos: list[StepInfo] = field(default_factory=list)
     _started_s: float = field(default_factory=time.perf_counter)
+    _is_cold: bool = True
+    _first_update_s: float | None = None
 
     def add(self, info: StepInfo, outputs: tuple[Any, ...]) -> None:
         """Remember the result of one micro-batch."""
         self._infos.append(info)
         self._outputs.append(outputs)
+        if self._is_cold and len(self) == self.accumulation_steps:
+            self._is_cold = False
+            # Graphs are compiled within the call, so the time is right though nobody has read the result yet.
+            self._first_update_s = time.perf_counter() - self._started_s
 
     def figures(self) -> dict[str, float]:
         """Return the window's figures: means over updates, the last scale and rate, speed.
 
         ``overflow_steps`` counts the updates that were skipped; their losses are left out of the mean when others
-        remain, so that one skipped update does not hide the rest of the window.
+        remain, so that one skipped update does not hide the rest of the window. ``first_update_ms`` is there in the
+        first window of a process: the part of its time that compiled the graph.
         """
         updates = len(self._outputs) // self.accumulation_steps
         elapsed_s = time.perf_counter() - self._started_s
@@ -90,12 +98,14 @@ class StepWindow:
             "loss_scale": float(last[LOSS_SCALE].asnumpy()),
             "overflow_steps": sum(skipped),
             **self.speed.figures(self._infos, updates, elapsed_s),
+            **({} if self._first_update_s is None else {FIRST_UPDATE: 1000 * self._first_update_s}),
         }
 
     def clear(self) -> None:
         """Begin a new window now."""
         self._outputs.clear()
         self._infos.clear()
+        self._first_update_s = None
         self._started_s = time.perf_counter()
 
     def __len__(self) -> int:

@@ -18,6 +18,8 @@ LOGGER = logging.getLogger(__name__)
 
 _BAR_FORMAT = "{desc} {percentage:3.0f}%|{bar:16}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
 _EVALUATION_LINE_S = 30.0
+FIRST_UPDATE = "first_update_ms"
+"""Time of the first update of a process, in ms: kept for the summary of the run, and not shown in its lines."""
 
 # Short names and number formats of the figures that are not parts of the loss, in the order of the line.
 _SHOWN = {
@@ -60,7 +62,7 @@ def format_figures(figures: Mapping[str, Any]) -> str:
     parts = [
         f"{name}: {value}" if isinstance(value, numbers.Integral) else f"{name}: {float(value):.4f}"
         for name, value in figures.items()
-        if name not in _SHOWN
+        if name not in (*_SHOWN, FIRST_UPDATE)
     ]
     for name, (short, form) in _SHOWN.items():
         if name in figures and not (name == "overflow_steps" and not figures[name]):

@@ -79,6 +79,20 @@ def test_a_name_that_is_there_twice(tmp_path: Path, folder: Path) -> None:
     assert "the name is there twice" in refuse(archive, folder)
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("c/a/b/d", "c/a")])
+def test_a_name_that_is_a_file_and_a_folder(names: tuple[str, str], tmp_path: Path, folder: Path) -> None:
+    archive = make_zip(tmp_path / "data.zip", {"a.txt": b"0", names[0]: b"1", names[1]: b"2"})
+    short, long = sorted(names)
+    expected = f"{archive}: entry {long!r}: {short!r} is packed as a file too -> pack it anew"
+    assert refuse(archive, folder) == expected
+
+
+def test_a_file_where_an_entry_needs_a_folder(tmp_path: Path, folder: Path) -> None:
+    archive = make_zip(tmp_path / "data.zip", {"new": b"0", "sub/b": b"1"})
+    (folder / "sub").write_bytes(b"own")
+    assert f"{archive}: entry 'sub/b' needs a folder where the file {folder / 'sub'} stands" in refuse(archive, folder)
+
+
 def test_an_encrypted_entry(tmp_path: Path, folder: Path) -> None:
     archive = make_zip(tmp_path / "data.zip", {"a": b"1"})
     content = bytearray(archive.read_bytes())

@@ -51,6 +51,17 @@ def bring(store: CountingStore, folder: Path) -> None:
     download(store, folder, lambda: None)
 
 
+def test_a_name_that_is_a_file_and_a_folder(
+    store: CountingStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a bucket, where slashes are letters like others.
+    listed = [StoredFile(name, 1, "") for name in ("a", "a/b", "c")]
+    monkeypatch.setattr(store, "list_files", lambda below="": listed)
+    with pytest.raises(DataError, match=r"source: 'a' is a file and, in 'a/b', a folder, .* -> rename or remove one"):
+        bring(store, folder)
+    assert not folder.exists()
+
+
 def test_all_files_come_once(store: CountingStore, folder: Path) -> None:
     bring(store, folder)
     assert content_of(folder) == {name: name.encode() * 100 for name in "abc"}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from src.cloud.job import storage_job
-from src.common.errors import AlbertError, TrainingError
+from src.common.errors import AlbertError, DataError, OutputError, StorageError, TrainingError
+from src.common.files import write_json_atomic
 from src.common.log import close_logging
 from src.config.load import LoadedConfig, load_config
 from tests.cloud.test_results import save
@@ -99,10 +100,10 @@ def test_results_are_sent_however_the_job_ends(
     with pytest.raises(error) if error else contextlib.nullcontext():
         work(configured(folders), end)
     sent = tmp_path / "outputs" / "run" / "checkpoints"
-    assert {path.name for path in sent.iterdir()} == {"albert-10.ckpt", "manifest.json"}
+    assert {path.name for path in sent.iterdir()} == {"albert-1_10.ckpt", "manifest.json"}
     fresh = {**folders, "output_path": str(tmp_path / "fresh")}
     with storage_job(configured(fresh, resume="true"), trains=True) as given:
-        assert (Path(given.values.run_dir) / "checkpoints/albert-10.ckpt").read_text() == "weights 10"
+        assert (Path(given.values.run_dir) / "checkpoints/albert-1_10.ckpt").read_text() == "weights 10"
 
 
 def test_a_dry_run_and_other_ranks_send_nothing(
@@ -117,9 +118,62 @@ def test_a_dry_run_and_other_ranks_send_nothing(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_dry_run_fetches_no_run(folders: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dry = configured({**folders, "output_path": str(tmp_path / "fresh")}, resume="true", dry_run="true")
+    with pytest.raises(StorageError, match="there is no run to resume"), storage_job(dry, trains=True):
+        raise AssertionError("the block began")
+    work(configured(folders), "well")
+    with storage_job(dry, trains=True):
+        pass
+    assert f"{tmp_path}/outputs/run holds the run at step 10: it is not fetched for a dry run" in caplog.text
+    assert not (tmp_path / "fresh").exists()
+
+
 def test_what_fails_while_sending_is_an_error_of_its_own(folders: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(AlbertError, match="cannot write"):
+    with pytest.raises(AlbertError, match="cannot write") as caught:
         work(configured(folders), "well", tmp_path / "outputs/run")
+    output = folders["output_path"]
+    assert f"the results lie in {output}: the same start with --resume true sends them" in str(caught.value)
+    (tmp_path / "outputs/run").unlink()
+    # Nothing of the run is stored: the one that is here is gone on with, and sent.
+    with storage_job(configured(folders, resume="true"), trains=True) as given:
+        write_json_atomic(Path(given.values.run_dir) / "environment.json", {"run_format": 1})
+    assert (tmp_path / "outputs/run/checkpoints/albert-1_10.ckpt").read_text() == "weights 10"
+
+
+def test_a_run_directory_in_use_is_found_before_anything_is_fetched_or_sent(
+    folders: dict[str, str], tmp_path: Path
+) -> None:
+    save(Path(folders["output_path"]), [10])
+    with pytest.raises(OutputError, match="the directory is not empty -> choose another, or set --resume true"):
+        work(configured(folders), "well")
+    (tmp_path / "cache/train/run/environment.json").unlink()
+    with pytest.raises(OutputError, match="this is not a run directory, so nothing in it is removed"):
+        work(configured(folders, overwrite="true"), "well")
+    with pytest.raises(OutputError, match="this is not a run directory -> check the path"):
+        work(configured(folders, resume="true"), "well")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_job_that_is_refused_sends_nothing(folders: dict[str, str], tmp_path: Path) -> None:
+    save(Path(folders["output_path"]), [10])
+    (tmp_path / "cache/train/notes.txt").write_text("of an earlier job")
+    changes = {"overwrite": "true"}
+    with pytest.raises(DataError), storage_job(configured(folders, **changes), trains=True):
+        raise DataError("the records are damaged")
+    assert not [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("name", ["file", "file/sub", "file/sub/run"])
+def test_a_file_where_results_should_go(name: str, folders: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(StorageError, match=r"/file: a file stands where a folder is needed -> choose another"):
+        work(configured(folders, train_url=str(tmp_path / name)), "well")
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/run").write_text("text")
+    with pytest.raises(StorageError, match="/outputs/run: a file stands where a folder is needed"):
+        work(configured(folders), "well")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_the_failure_of_the_job_comes_first(
@@ -143,10 +197,19 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "keys": ({"data_url": "s3://KEY:SEC/RET@bucket/x"}, "access keys in an address end up in logs"),
     "scheme": ({"data_url": "https://bucket.host/x?Signature=SEC/RET"}, "https:// is no storage that is known here"),
     "query": ({"data_url": "s3://bucket/x?Signature=SEC/RET"}, "holds '?', '#' or a control character"),
-    "bucket": ({"data_url": "s3://B/x"}, "'B' is no name of a bucket"),
+    "name": ({"data_url": "s3://B/x"}, "'B' is no name of a bucket"),
     "dots": ({"data_url": "s3://bucket/x/../y"}, "the path holds '.' or '..'"),
     "host": ({"data_url": "file://host/x"}, "needs an absolute path of this machine"),
     "nested": ({"output_path": "/cache/x", "data_path": "/cache/x/data"}, "data_path and output_path overlap"),
+    "results in data": (
+        {"train_url": "s3://bucket/x/out", "data_url": "obs://bucket/x"},
+        "train_url lies inside of data_url, so the next start would fetch the results as data",
+    ),
+    "data in results": (
+        {"train_url": "/srv/job", "data_url": "file:///srv/job/data"},
+        "data_url lies inside of train_url, so results could take the place of data",
+    ),
+    "bucket": ({"train_url": "s3://bucket/x", "data_url": "s3://bucket"}, "train_url lies inside of data_url"),
     "same": ({"train_url": "s3://bucket/x/", "data_url": "s3://bucket/x"}, "train_url is also data_url"),
     "switch": ({"enable_modelarts": "false"}, "has no effect without enable_modelarts"),
 }

@@ -17,10 +17,12 @@ from src.common.errors import StorageError
 def in_threads(path: Path, count: int, work: list[str], fails: bool = False) -> list[str]:
     """Let several holders take the lock at once; return how each fared."""
     ends = [""] * count
+    # Made before any works: a thread that comes late has waited for the others too.
+    locks = [MachineLock(path, rank) for rank in range(count)]
 
     def hold(rank: int) -> None:
         try:
-            with MachineLock(path, rank).hold():
+            with locks[rank].hold():
                 work.append(f"begin {rank}")
                 time.sleep(0.1)
                 if fails:

@@ -63,14 +63,14 @@ def save(folder: Path, steps: Sequence[int]) -> None:
     entries = []
     for step in steps:
         content = f"weights {step}".encode()
-        path = checkpoints / f"albert-{step}.ckpt"
+        path = checkpoints / f"albert-1_{step}.ckpt"
         if not path.exists():
             path.write_bytes(content)
         record = {"name": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         entries.append({"position": {"global_step": step}, "weights": record})
     write_json_atomic(checkpoints / "manifest.json", {"checkpoints": entries})
     for path in checkpoints.glob("*.ckpt"):
-        if int(path.stem.split("-")[1]) not in steps:
+        if int(path.stem.split("_")[1]) not in steps:
             path.unlink()
 
 
@@ -109,7 +109,7 @@ def test_only_what_changed_is_sent_and_what_went_is_removed(output: Path, store:
     save(output, [20, 30])
     assert results.send() == 3
     expected = {"environment.json", "train.log", "checkpoints/manifest.json"}
-    expected |= {"checkpoints/albert-20.ckpt", "checkpoints/albert-30.ckpt"}
+    expected |= {"checkpoints/albert-1_20.ckpt", "checkpoints/albert-1_30.ckpt"}
     assert stored_names(store) == {f"run/{name}" for name in expected}
     index = json.loads((Path(store.url.path) / INDEX_NAME).read_text())
     assert set(index["files"]) == stored_names(store)
@@ -125,12 +125,12 @@ def test_a_kill_at_any_moment_leaves_a_run_to_go_on_with(output: Path, store: Li
     results.send()
     steps = []
     for number, limit in enumerate(range(8)):
-        save(output, [10 * number + 20])
         store.changes = limit
         try:
             # Every start reads anew what the killed one has left.
             again = Results(store, output)
             again.begin(RUN, resume=True, overwrite=False)
+            save(output, [10 * number + 20])
             again.send()
         except Killed:
             pass
@@ -140,6 +140,7 @@ def test_a_kill_at_any_moment_leaves_a_run_to_go_on_with(output: Path, store: Li
     assert len(set(steps)) > 2
     final = Results(store, output)
     final.begin(RUN, resume=True, overwrite=False)
+    save(output, [100])
     final.send()
     assert stored_names(store) == set(content_of(output))
 
@@ -165,7 +166,7 @@ def test_an_overwritten_run_goes_when_the_new_one_has_begun(tmp_path: Path, outp
     results = Results(store, other)
     results.begin(RUN, resume=False, overwrite=True)
     results.send()
-    assert "run/checkpoints/albert-10.ckpt" in stored_names(store)
+    assert "run/checkpoints/albert-1_10.ckpt" in stored_names(store)
     save(other, [5])
     results.send()
     assert stored_names(store) == set(content_of(other))
@@ -177,10 +178,10 @@ def test_another_job_leaves_the_run_alone(tmp_path: Path, output: Path, store: L
     save(output, [10])
     first.send()
     other = tmp_path / "other"
-    (other / "run" / "eval").mkdir(parents=True)
-    (other / "run" / "eval" / "dev.json").write_text("{}")
     evaluation = Results(store, other)
     evaluation.begin(None, resume=False, overwrite=False)
+    (other / "run" / "eval").mkdir(parents=True)
+    (other / "run" / "eval" / "dev.json").write_text("{}")
     evaluation.send()
     assert stored_names(store) == {*content_of(output), "run/eval/dev.json"}
 
@@ -192,8 +193,8 @@ def test_a_run_that_is_not_there_or_not_whole(output: Path, store: LimitedStore,
     results.begin(RUN, resume=False, overwrite=False)
     save(output, [10])
     results.send()
-    (Path(store.url.path) / "run/checkpoints/albert-10.ckpt").unlink()
-    with pytest.raises(StorageError, match=r"run/checkpoints/albert-10\.ckpt is missing of the run"):
+    (Path(store.url.path) / "run/checkpoints/albert-1_10.ckpt").unlink()
+    with pytest.raises(StorageError, match=r"run/checkpoints/albert-1_10\.ckpt is missing of the run"):
         Results(store, tmp_path / "new").fetch(RUN, lambda: None)
     assert not (tmp_path / "new" / "run").exists()
 
@@ -233,7 +234,7 @@ def test_a_picture_fits_while_checkpoints_come_and_go(output: Path) -> None:
     thread.start()
     try:
         for _ in range(10):
-            with snapshot(output) as files:
+            with snapshot(output, {}) as files:
                 manifest = json.loads(files["run/checkpoints/manifest.json"].read_text())
                 (entry,) = manifest["checkpoints"]
                 time.sleep(0.05)
@@ -247,8 +248,8 @@ def test_a_picture_fits_while_checkpoints_come_and_go(output: Path) -> None:
 def test_a_manifest_that_never_fits(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot_module, "_PAUSE_S", 0.001)
     save(output, [1])
-    (output / "run/checkpoints/albert-1.ckpt").unlink()
-    with pytest.raises(OutputError, match="the checkpoints change faster than they can be sent"), snapshot(output):
+    (output / "run/checkpoints/albert-1_1.ckpt").unlink()
+    with pytest.raises(OutputError, match="the checkpoints change faster than they can be sent"), snapshot(output, {}):
         pass
     assert not (output / ".sending").exists()
 

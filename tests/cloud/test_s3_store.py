@@ -217,12 +217,30 @@ def test_no_keys(reachable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         store_of("x").list_files()
 
 
+def test_a_server_without_https(reachable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", reachable.replace("http://", "https://"))
+    with pytest.raises(StorageError, match=r"https://\S+ does not speak https -> write http:// in the endpoint"):
+        store_of("x").list_files()
+
+
 @pytest.mark.parametrize(
     ("variables", "url", "expected"),
     [
         ({}, "obs://bucket/x", "an obs:// address needs the endpoint of its region"),
         ({"OBS_ENDPOINT": "https://me:word@host"}, "obs://bucket/x", "it holds a name or a password"),
         ({"S3_ENDPOINT": "https://"}, "s3://bucket/x", "is no address of a server"),
+        ({"S3_ENDPOINT": "host", "S3_USE_HTTPS": "maybe"}, "s3://b-b/x", "S3_USE_HTTPS: 'maybe' is neither 1 nor 0"),
+        ({"S3_VERIFY_SSL": "2"}, "s3://bucket/x", "S3_VERIFY_SSL: '2' is neither 1 nor 0 -> write 1 or 0"),
+        ({"AWS_REGION": "not a region"}, "s3://bucket/x", "AWS_REGION: 'not a region' is no name of a region"),
+        ({"AWS_CA_BUNDLE": "/no/file.pem"}, "s3://bucket/x", "AWS_CA_BUNDLE: there is no file '/no/file.pem'"),
+        ({"S3_ENDPOINT": "https://a host"}, "s3://bucket/x", "s3://bucket/x: boto3 refuses its settings: Invalid end"),
+        ({"AWS_PROFILE": "nobody"}, "s3://bucket/x", "(nobody) could not be found -> check the variables"),
+        ({"AWS_SECRET_ACCESS_KEY": "sec\nword"}, "s3://bucket/x", "AWS_SECRET_ACCESS_KEY: the key holds a line break"),
+        (
+            {"AWS_SECRET_ACCESS_KEY": ""},
+            "s3://bucket/x",
+            "no access keys are set: of the pair AWS_SECRET_ACCESS_KEY is",
+        ),
         ({"S3_ADDRESSING_STYLE": "new"}, "s3://bucket/x", "'new' is none of auto, path, virtual"),
     ],
 )

@@ -47,6 +47,20 @@ def test_an_interruption_has_its_own_status(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "interrupted\n"
 
 
+def test_a_package_that_is_not_installed_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ModuleNotFoundError("No module named 'pydantic.v9'", name="pydantic.v9")
+    assert failing(error) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {sys.executable}: this Python lacks the package pydantic.v9 -> run 'make quick")
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["src.no_such_module", None])
+def test_a_module_of_ours_that_is_not_there_keeps_its_traceback(name: str | None) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        failing(ModuleNotFoundError("No module", name=name))
+
+
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         failing(ZeroDivisionError())

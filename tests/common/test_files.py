@@ -67,7 +67,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="folder"):
+    with pytest.raises(OutputError, match="a folder stands where a file is needed"):
         write_text_atomic(tmp_path / "folder", "x")
     assert os.listdir(tmp_path) == ["folder"]
 

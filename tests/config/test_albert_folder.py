@@ -146,11 +146,51 @@ def test_the_task_chooses_among_data_sets(folder: Path) -> None:
 CUSTOM = ["--albert_network=custom", *(f"--albert_net_cfg.{key}={value}" for key, value in SHAPES["base"].items())]
 
 
+TINY = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 40}
+
+
+def test_a_custom_network_is_that_of_its_folder(folder: Path, tmp_path: Path) -> None:
+    make_model(folder, "base", "albert_tiny", **TINY, embedding_size=8)
+    words = ["--albert_network=custom", "--custom_network_dir", "albert_tiny"]
+    loaded = start(folder, *words)
+    network = loaded.network().model_dump()
+    assert {key: network[key] for key in (*TINY, "embedding_size")} == {**TINY, "embedding_size": 8}
+    # Length and dropout are a matter of the training.
+    assert (network["seq_length"], network["hidden_dropout_prob"]) == (128, 0)
+    assert loaded.values.load_pretrain_checkpoint_path == str(folder / "albert_tiny" / "bert_model.ckpt")
+    # Keys that are given are compared with the file, a default on the command line too.
+    assert "num_hidden_layers is 3 there, 2 in albert_net_cfg" in refused(
+        folder, *words, "--albert_net_cfg.num_hidden_layers=2"
+    )
+    assert "vocab_size is 40 there, 30000 in" in refused(folder, *words, "--albert_net_cfg.vocab_size=30000")
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text("albert_net_cfg:\n  embedding_size: 9\n")
+    assert "embedding_size is 8 there, 9 in" in refused(folder, *words, "--overlay", str(overlay))
+    # A run keeps the sizes, and needs the folder no more.
+    overlay.write_text(loaded.to_yaml())
+    again = load_config("classifier", ["--config_path", str(overlay), "--albert_data_dir", ""])
+    assert again.network() == loaded.network()
+
+
+def test_custom_folders_that_do_not_fit(folder: Path) -> None:
+    words = ["--albert_network=custom", "--custom_network_dir"]
+    error = refused(folder, *words, "albert_none")
+    assert "there is no folder albert_none -> choose it with custom_network_dir; there is albert_base, alb" in error
+    model = make_model(folder, "base", "albert_tiny", hidden_size="16")
+    error = refused(folder, *words, "albert_tiny")
+    assert error.startswith(
+        f"{model / 'albert_config.json'}: hidden_size is '16', not a number over 0 -> copy the file"
+    )
+    (model / "albert_config.json").unlink()
+    assert refused(folder, *words, "albert_tiny").startswith(f"{model}: the folder lacks albert_config.json")
+
+
 def test_a_custom_network_takes_the_only_model(folder: Path, tmp_path: Path) -> None:
     assert "there is albert_base, albert_large" in refused(folder, *CUSTOM)
     root = tmp_path / "other"
     make_model(root, "base", "albert_mine")
     make_data_set(root)
+    assert start(root, "--albert_network=custom").network().hidden_size == 768
     assert "albert_mine" in start(root, *CUSTOM).values.load_pretrain_checkpoint_path
 
 
@@ -164,10 +204,12 @@ def test_folders_that_lack_something(folder: Path, tmp_path: Path) -> None:
     assert "there is no such folder" in refused(tmp_path / "none")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "there is no folder albert_base -> choose the size with albert_network" in refused(empty)
+    assert "there is no folder albert_base -> put the pre-trained model there, in a folder albert_base" in refused(
+        empty
+    )
     make_model(empty, "base")
-    assert "there is no MNLI_dataset" in refused(empty)
-    assert "there is albert_base" in refused(empty, size="large")
+    assert "there is no MNLI_dataset -> put the folder of its records there" in refused(empty)
+    assert "choose the size with albert_network; there is albert_base" in refused(empty, size="large")
     model = folder / "albert_base"
     (model / "bert_model.ckpt.index").unlink()
     error = refused(folder)

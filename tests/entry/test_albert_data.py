@@ -142,6 +142,10 @@ def test_the_summary_of_the_run(trained: Trained, tmp_path: Path, capsys: pytest
     assert summary["TrainAccuracy"] == f"{report['figures']['accuracy']:.6f}"
     assert summary["ActualLoss"] == f"{last['loss']:.6f}"
     assert summary["E2ETrainingTime"] == "77"
+    # Every update has a line: the first is that of the compilation, and counts for nothing.
+    first, *rest = records_of(trained.run)
+    assert 0 < first["first_update_ms"] <= first["ms_per_step"]
+    assert float(summary["TrainingTime"]) == pytest.approx(sum(record["ms_per_step"] for record in rest) / 2, abs=0.01)
 
 
 def refused(data: Path, run: Path, **more: Any) -> str:

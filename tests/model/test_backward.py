@@ -63,7 +63,7 @@ def test_this_device_has_the_written_out_form() -> None:
 @pytest.mark.parametrize(("in_size", "out_size", "narrows"), [(12, 4, True), (4, 12, False), (12, 5, False)])
 def test_weight_product(in_size: int, out_size: int, narrows: bool) -> None:
     cell = WeightProduct(in_size, out_size)
-    assert cell.narrows == narrows
+    assert cell.backward.narrows == narrows
     check_gradients(cell, lambda x, w: x @ w.T, [random(6, in_size), random(out_size, in_size)])
 
 
@@ -95,4 +95,4 @@ def test_row_sum(kind: Any, on_a_cpu: bool, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_elsewhere_no_product_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backward, "written_out", lambda: False)
-    assert not WeightProduct(12, 4).narrows
+    assert not WeightProduct(12, 4).backward.narrows

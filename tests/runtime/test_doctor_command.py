@@ -32,6 +32,18 @@ def test_levels_are_counted() -> None:
     assert not has_errors(findings[1:])
 
 
+def test_a_device_is_named_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = command.make_parser()
+    assert [parser.parse(["--device_target", name]).device_target for name in ("ascend", "cPu", "GPU")] == [
+        "Ascend",
+        "CPU",
+        "GPU",
+    ]
+    for words in (["--device_target", "TPU"], ["--smoke_timeout_s", "0"]):
+        assert run_command(command.main, words) == 2
+        assert f"'{words[1]}'" in capsys.readouterr().err
+
+
 def smoke_of(tmp_path: Path, code: str, timeout_s: float = 20.0, **environment: str) -> Finding:
     """Return what the doctor says of a test whose process does this."""
     machine = make_machine(tmp_path, {**os.environ, **environment})

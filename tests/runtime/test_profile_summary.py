@@ -38,6 +38,15 @@ def test_shares_runs_and_what_is_outside() -> None:
     assert any(line.startswith("outside of operators") and "66.7%" in line for line in summary.lines())
 
 
+def test_a_backward_pass_written_by_hand_is_told_from_the_forward_pass() -> None:
+    launches = [
+        Launch("MatMul", "Default/net-Net/dense-Linear/product-WeightProduct/MatMul-op0", 0, 1.0),
+        Launch("MatMul", "Default/net-Net/dense-Linear/product-WeightProduct/backward-Cell/MatMul-op1", 0, 3.0),
+    ]
+    content = summarize(UPDATES[:1], launches, "CPU").content()
+    assert (content["operators"][0]["ms_forward"], content["operators"][0]["ms_backward"]) == (1.0, 3.0)
+
+
 def test_many_operators_end_in_a_line_for_the_others() -> None:
     launches = [Launch(f"Op{number}", "x", 0, 0.1) for number in range(20)]
     lines = summarize(UPDATES, launches, "CPU").lines()

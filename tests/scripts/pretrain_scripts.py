@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 RECORDER = """#!/usr/bin/env bash
+if [[ "$1" == -c ]]; then echo "Python 3"; exit; fi
 {
     printf '%s' "${1#"@ROOT@/"}"
     printf ' <%s>' "${@:2}"

@@ -11,6 +11,7 @@ SCRIPT = ROOT / "scripts" / "fetch_mindspore_lite.sh"
 
 # A Python whose pip downloads a wheel that is not the one that is expected, or fails.
 FAKE_PYTHON = """#!/usr/bin/env bash
+if [[ "$1" == -c ]]; then echo "Python 3"; exit; fi
 echo "$*" >>"$RECORD"
 [[ -z "${PIP_FAILS:-}" ]] || exit 1
 while [[ "$1" != --dest ]]; do shift; done

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,10 +78,26 @@ def test_a_start_in_this_terminal(scripts: Scripts, name: str, first: list[str],
 
 @pytest.mark.parametrize(("name", "first"), [start[:2] for start in STARTS], ids=NAMES)
 def test_wrong_calls_show_the_usage(scripts: Scripts, name: str, first: list[str]) -> None:
-    for arguments in ([], [*first, "3", "data", "schema", "one more"], ["--data_dir", "x"]):
+    too_many = [*first, "3", "data", "schema", "one more"]
+    expected = {
+        "none": [],
+        "none, and then --data_dir": ["--data_dir", "x"],
+        f"{len(too_many)}: {' '.join(too_many)}": too_many,
+    }
+    for got, arguments in expected.items():
         done = scripts.call(name, *arguments)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("usage: bash scripts/run_")
+        error, usage = done.stderr.split("\n", 1)
+        assert error.startswith("error: expected ")
+        assert error.endswith(f" words before the options, got {got} -> give what the usage names")
+        assert usage.startswith("usage: bash scripts/run_")
+    assert scripts.calls() == []
+
+
+def test_two_words_for_gpus_are_one_too_many_or_too_few(scripts: Scripts) -> None:
+    done = scripts.call("run_distributed_pretrain_gpu.sh", "8", "data")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: two words before the options: 8 data -> give DATA_DIR alone, or RANK_SIZE")
     assert scripts.calls() == []
 
 
@@ -189,3 +207,29 @@ def test_python_that_is_not_there(scripts: Scripts) -> None:
     done = scripts.call("run_distributed_pretrain_cpu.sh", "2", "1", "data", PYTHON="/no/such/python")
     assert done.returncode == 2
     assert "/no/such/python: no such program" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("", "is no Python 3 -> leave PYTHON out"),
+        ("Python 2", "is no Python 3"),
+        ("Python 3 pydantic mindspore", "lacks the packages: pydantic mindspore -> run 'make quickstart' once"),
+    ],
+)
+@pytest.mark.parametrize("name", ["run_standalone_pretrain_cpu.sh", "run_distributed_pretrain_ascend.sh"])
+def test_python_that_does_not_do(scripts: Scripts, name: str, answer: str, told: str) -> None:
+    scripts.program("other", f"#!/bin/sh\necho '{answer}'\n")
+    other = str(scripts.programs / "other")
+    done = scripts.call(name, "1", "data", PYTHON=other)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"error: {other} {told}")
+    assert {path.name for path in scripts.folder.iterdir()} == GIVEN
+
+
+def test_the_packages_of_a_real_python_are_looked_for(scripts: Scripts) -> None:
+    script = f"source {ROOT}/scripts/common.sh; check_python {sys.executable} json no_such_package numpy"
+    done = subprocess.run(["bash", "-c", script], cwd=scripts.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {sys.executable} lacks the packages: no_such_package -> ")
+    assert subprocess.run(["bash", "-c", script.replace("no_such_package", "")], check=False).returncode == 0

@@ -15,6 +15,7 @@ SCRIPT = ROOT / "scripts" / "run_classifier.sh"
 
 # Stands in place of Python: notes its arguments, then does what the test asks for.
 RECORDER = """#!/usr/bin/env bash
+if [[ "$1" == -c ]]; then echo "Python 3"; exit; fi
 printf '%s\\n' "$*" >>"$RECORD"
 if [[ "${*: -1}" == --print_config ]]; then
     if [[ -n "${BAD_CONFIG:-}" ]]; then echo "error: $BAD_CONFIG" >&2; exit 2; fi
@@ -71,7 +72,10 @@ def test_no_arguments_is_a_wrong_call(launch: Launch, tmp_path: Path) -> None:
     result = launch()
     assert result.returncode == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("usage: bash scripts/run_classifier.sh")
+    assert result.stderr.startswith(
+        "error: no options are given -> say what to do, for example --do_train true\n"
+        "usage: bash scripts/run_classifier.sh"
+    )
     assert calls(tmp_path) == []
 
 

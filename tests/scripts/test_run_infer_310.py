@@ -18,6 +18,7 @@ from tests.scripts.pretrain_scripts import ROOT, Scripts, make_scripts
 SCRIPT = "run_infer_310.sh"
 # Stands in place of Python: notes the script and what it is given, and leaves what the script would leave.
 PYTHON = """#!/usr/bin/env bash
+if [[ "$1" == -c ]]; then echo "Python 3"; exit; fi
 { printf '%s' "${1#"@ROOT@/"}"; printf ' <%s>' "${@:2}"; echo; } >>"$RECORD"
 name="$(basename "$1" .py)"
 if [[ "$name" == "${FAIL:-}" ]]; then echo "loading"; echo "error: no such records -> check the path" >&2; exit 2; fi
@@ -54,7 +55,9 @@ def call(scripts: Scripts, *words: str, status: int = 0, **environment: str) -> 
 
 
 def test_no_words_are_a_wrong_call(scripts: Scripts) -> None:
-    assert call(scripts, status=2).startswith("usage: bash scripts/run_infer_310.sh")
+    printed = call(scripts, status=2)
+    assert printed.startswith("error: expected 4 to 8 words before the options, got none -> ")
+    assert "\nusage: bash scripts/run_infer_310.sh" in printed
     explained = call(scripts, "--help")
     assert "DATASET_FORMAT" in explained
     # What a program of the user's own is called with.

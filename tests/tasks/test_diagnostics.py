@@ -46,7 +46,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float, float]]:
 
 def looker(folder: Path, accumulation_steps: int = 1, group: ProcessGroup = ONE_PROCESS, **keys: Any) -> Diagnostics:
     made = Diagnostics(AscendKeys(**keys), "CPU", folder / "run", accumulation_steps, group=group)
-    made.attach(SimpleNamespace(network=None, weights=()))  # type: ignore[arg-type]
+    made.attach(SimpleNamespace(network=None, weights=()), 9)  # type: ignore[arg-type]
     return made
 
 
@@ -59,6 +59,17 @@ def train(looks: Diagnostics, updates: list[bool], accumulation_steps: int = 1) 
             looks.before(batch(number))
             looks.after(outputs(overflow))
         looks.update(step, [StepInfo(np.array([step]), 4, 8)], outputs(overflow))
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"), [("0|8", ""), ("10", "update 10 will not"), ("0|8-10|20", "update 9, 10, 20 will not be dumped")]
+)
+def test_updates_beyond_the_end_are_told_before_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, steps: str, told: str
+) -> None:
+    with caplog.at_level(logging.WARNING), looker(tmp_path, data_dump_flag=True, data_dump_step=steps):
+        assert told in caplog.text
+        assert ("this start has 9, counted from 0" in caplog.text) == bool(told)
 
 
 def test_a_good_update_costs_no_search(searched: list[Any], tmp_path: Path) -> None:

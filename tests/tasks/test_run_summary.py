@@ -68,14 +68,46 @@ def test_a_task_without_accuracy_names_its_metric(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("times_ms", "expected"),
     [
-        ([100.0], 100.0),
         ([100.0, 7.0], 7.0),
         # The compilation of the first and of a resumed start.
         ([100.0, 7.0, 8.0, 90.0, 9.0, 7.5], 8.0),
     ],
 )
 def test_the_time_of_a_warm_step(times_ms: list[float], expected: float) -> None:
-    assert math.isclose(warm_step_ms([{"ms_per_step": time_ms} for time_ms in times_ms]), expected)
+    records = [{"step": step, "ms_per_step": time_ms} for step, time_ms in enumerate(times_ms, 1)]
+    found = warm_step_ms(records)
+    assert found is not None
+    assert math.isclose(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        # One line for the whole training: 10 updates in 1000 ms, the first of them took 910.
+        ([(10, 100.0, 910.0)], 10.0),
+        # A line for each update: the first has nothing but the compilation.
+        ([(1, 910.0, 910.0), (2, 12.0, None), (3, 10.0, None)], 11.0),
+        # A resumed start compiles once more.
+        ([(4, 250.0, 970.0), (8, 251.0, 968.0)], 11.0),
+        ([(1, 910.0, 910.0)], None),
+        # Of an older run, which did not tell.
+        ([(10, 100.0, None)], None),
+    ],
+)
+def test_the_first_update_of_a_process_is_left_out(
+    records: list[tuple[int, float, float | None]], expected: float | None
+) -> None:
+    lines = [
+        {"step": step, "ms_per_step": mean_ms, **({} if first_ms is None else {"first_update_ms": first_ms})}
+        for step, mean_ms, first_ms in records
+    ]
+    assert warm_step_ms(lines) == pytest.approx(expected)
+
+
+def test_a_training_of_one_update_has_no_warm_step(tmp_path: Path) -> None:
+    summary = run_summary(make_run(tmp_path / "run", [20.0]), "n", "full", 1, 3)
+    for name in ("ActualFPS", "TrainingTime"):
+        assert summary[name] == "none (only one update, with the compilation in it)"
 
 
 def test_runs_that_cannot_be_summarised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

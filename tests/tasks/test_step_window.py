@@ -77,8 +77,27 @@ def test_speed_and_clearing(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s[0] = 152.0
     figures = window.figures()
     assert (figures["ms_per_step"], figures["tokens_per_s"]) == (1000.0, 100.0)
+    assert figures["first_update_ms"] == 0
     window.clear()
     assert len(window) == 0
+
+
+def test_the_first_update_of_a_process_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(step_window.time, "perf_counter", lambda: now_s[0])
+    window = StepWindow((), 2, SPEED)
+    window.clear()
+    # Of the two micro-batches of each update the very first compiles.
+    for duration_s in (3.0, 1.0, 1.0, 1.0):
+        now_s[0] += duration_s
+        window.add(StepInfo(np.arange(1), 1, 16), outputs(1.0))
+    figures = window.figures()
+    assert (figures["ms_per_step"], figures["first_update_ms"]) == (3000.0, 4000.0)
+    window.clear()
+    window.add(StepInfo(np.arange(1), 1, 16), outputs(1.0))
+    now_s[0] += 1.0
+    window.add(StepInfo(np.arange(1), 1, 16), outputs(1.0))
+    assert "first_update_ms" not in window.figures()
 
 
 def test_flops_are_those_of_real_rows_at_their_padded_length() -> None:

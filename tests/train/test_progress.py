@@ -51,6 +51,7 @@ def test_the_plain_line_letter_by_letter() -> None:
 
 
 def test_the_utilisation_is_shown_in_percent_where_it_is_known() -> None:
+    assert format_figures({"tokens_per_s": 4096.4, "first_update_ms": 900.0}) == "tokens/s: 4096"
     assert format_figures({"tokens_per_s": 4096.4, "tflops": 0.14321}) == "tokens/s: 4096, TFLOP/s: 0.143"
     assert format_figures({"tflops": 106.04, "mfu": 0.41423}) == "TFLOP/s: 106, mfu: 41.4%"
     # A tiny network on a CPU.

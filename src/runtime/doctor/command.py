@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from src.common.arguments import OneLineParser, given_path, read_count
+from src.common.arguments import OneLineParser, given_path, read_count, whole_number
 from src.runtime.doctor import (
     ascend,
     gpu,
@@ -30,6 +30,15 @@ ERROR (something will not work). Exit status: 0, or 1 where there is an ERROR. N
 Lines about variables hide the values of those that look like secrets. See docs/doctor.md."""
 
 
+_DEVICES = ("CPU", "GPU", "Ascend")
+_DAY_S = 86_400
+
+
+def _device(text: str) -> str:
+    """Return the device whose name this is in any case, as the configuration takes it; another word as it is."""
+    return {name.lower(): name for name in _DEVICES}.get(text.lower(), text)
+
+
 def make_parser() -> OneLineParser:
     """Return the parser of the command line."""
     parser = OneLineParser(
@@ -39,7 +48,7 @@ def make_parser() -> OneLineParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--device_target", choices=("CPU", "GPU", "Ascend"), default="CPU", help="the device to run on (CPU)"
+        "--device_target", type=_device, choices=_DEVICES, default="CPU", help="the device to run on (CPU)"
     )
     parser.add_argument("--device_id", type=read_count, default=0, help="number of the device (0)")
     parser.add_argument(
@@ -48,7 +57,10 @@ def make_parser() -> OneLineParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     parser.add_argument("--no_smoke", action="store_true", help="do not compute anything on the device")
     parser.add_argument(
-        "--smoke_timeout_s", type=read_count, default=180, help="seconds that the smoke test may take (180)"
+        "--smoke_timeout_s",
+        type=whole_number(1, _DAY_S),
+        default=180,
+        help="seconds that the smoke test may take (180)",
     )
     return parser
 

@@ -75,8 +75,8 @@ check_albert_v2() {
         if ((${#PASSED[@]} > 0)); then
             given=", and this launcher does not know ${PASSED[*]}"
         fi
-        error "--data_path is missing$given -> write --data_path=DIR, the folder with albert_$SIZE and MNLI_dataset"
         usage >&2
+        error "--data_path is missing$given -> write --data_path=DIR, the folder with albert_$SIZE and MNLI_dataset"
         exit 2
     fi
     if [[ "$SIZE" != base && "$SIZE" != large ]]; then

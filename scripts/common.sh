@@ -82,8 +82,8 @@ refuse_words() {
     if ((${#POSITIONALS[@]} > 0)); then
         given="${#POSITIONALS[@]}: ${POSITIONALS[*]}"
     fi
-    error "expected $wanted before the options, got $given${3:+, and then $3} -> give what the usage names"
     usage >&2
+    error "expected $wanted before the options, got $given${3:+, and then $3} -> give what the usage names"
     exit 2
 }
 
@@ -102,13 +102,13 @@ pass_options() {
     local root="$1" entry="$2" first="$3"
     shift 3
     if [[ $# -eq 0 ]]; then
-        error "no options are given -> give $first and the others"
         usage >&2
+        error "no options are given -> give $first and the others"
         exit 2
     fi
     if [[ "$1" != -* ]]; then
-        error "'$1' is no option -> give $first and the others by name"
         usage >&2
+        error "'$1' is no option -> give $first and the others by name"
         exit 2
     fi
     # Not "cd": paths in the arguments are relative to the folder of the call.
@@ -199,8 +199,8 @@ pretrain_distributed() {
 # $1: root of the project; $2: entry script; $3: name of the log; the rest: the command line
 finetune() {
     if [[ $# -eq 3 ]]; then
-        error "no options are given -> say what to do, for example --do_train true"
         usage >&2
+        error "no options are given -> say what to do, for example --do_train true"
         exit 2
     fi
     if [[ "$4" == --help || "$4" == -h ]]; then

@@ -62,8 +62,8 @@ for word in "$@"; do
 done
 take_arguments 1 4 ${words[@]+"${words[@]}"}
 if ((${#POSITIONALS[@]} == 2)); then
-    error "two words before the options: ${POSITIONALS[*]} -> give DATA_DIR alone, or RANK_SIZE EPOCH_SIZE DATA_DIR"
     usage >&2
+    error "two words before the options: ${POSITIONALS[*]} -> give DATA_DIR alone, or RANK_SIZE EPOCH_SIZE DATA_DIR"
     exit 2
 fi
 if ((${#POSITIONALS[@]} == 1)); then

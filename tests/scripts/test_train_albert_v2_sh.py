@@ -135,7 +135,7 @@ def test_wrong_calls(world: World, script: str, words: list[str], expected: str)
 def test_what_is_no_option_of_the_launcher_is_named(world: World, word: str) -> None:
     result = world.run(FULL, word)
     assert (result.returncode, world.calls()) == (2, [])
-    error, usage = result.stderr.split("\n", 1)
+    usage, _, error = result.stderr.rstrip("\n").rpartition("\n")
     assert error.startswith(f"error: --data_path is missing, and this launcher does not know {word} -> write --data_pa")
     assert usage.startswith("usage: bash scripts/")
 

@@ -69,7 +69,8 @@ for step in range(8):
         total += [float(values[0].asnumpy()), float(values[5].asnumpy())]
     if step not in (4, 5):
         print("figures", *total, float(values[1].asnumpy()), float(values[3].asnumpy()))
-print("figures", *network.dense.weight.asnumpy().ravel(), *optimizer.global_step.asnumpy(), flush=True)
+print("figures", *network.dense.weight.asnumpy().ravel(), *optimizer.global_step.asnumpy())
+print("complete", flush=True)
 # Taking the CPU cluster down, MindSpore now and then dies of a segmentation fault: not what is tested here.
 os._exit(0)
 """
@@ -87,7 +88,8 @@ def start(script: Path, size: int, environment: dict[str, str]) -> subprocess.Po
 
 def figures_of(process: subprocess.Popen[str]) -> np.ndarray:
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
+    # Not the status: on a busy machine a rank that sees the other one leave first gets a SIGTERM from MindSpore.
+    assert output.endswith("complete\n"), (process.returncode, output)
     lines = [line for line in output.splitlines() if line.startswith("figures")]
     return np.array([float(number) for line in lines for number in line.split()[1:]])
 

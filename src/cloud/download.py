@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -17,6 +16,7 @@ from src.cloud.progress import Progress, shown_bytes
 from src.cloud.store import Store, StoredFile
 from src.common.errors import DataError, OutputError, StorageError
 from src.common.files import atomic_path, make_directory, write_json_atomic
+from src.common.json_files import object_or_empty
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class _Record:
         self._path = path
         self._url = str(store.url)
         self._listing = {file.name: [file.size, file.mark] for file in files}
-        self._before = self._read()
+        self._before = object_or_empty(self._path)
         self._fetched: dict[str, Any] = {}
 
     def is_complete(self, folder: Path) -> bool:
@@ -171,13 +171,6 @@ class _Record:
     def _save(self, more: dict[str, Any]) -> None:
         content = {"url": self._url, "names": sorted(self._listing), "fetched": self._fetched, **more}
         write_json_atomic(self._path, content)
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
 
 def _has_size(path: Path, size: int) -> bool:

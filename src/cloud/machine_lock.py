@@ -13,6 +13,7 @@ from pathlib import Path
 from src.common import heartbeat
 from src.common.errors import AlbertError, StorageError
 from src.common.files import make_directory, output_error
+from src.common.json_files import object_or_empty
 
 _POLL_S = 0.2
 # So long without a sign of life of the one that works.
@@ -97,11 +98,7 @@ class MachineLock:
             raise StorageError(f"rank {last.get('rank')} could not fetch what this machine needs: {last['message']}")
 
     def _read(self) -> dict[str, str]:
-        try:
-            content = json.loads(os.pread(self._descriptor, 1 << 16, 0) or b"{}")
-        except ValueError:
-            return {}
-        return content if isinstance(content, dict) else {}
+        return object_or_empty(os.pread(self._descriptor, 1 << 16, 0))
 
     def _write(self, state: dict[str, str]) -> None:
         content = json.dumps({**state, "rank": self._rank, "pid": os.getpid(), "time": time.time()}).encode()

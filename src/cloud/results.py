@@ -18,6 +18,7 @@ from src.cloud.store import Store, StoredFile
 from src.common import heartbeat
 from src.common.errors import StorageError
 from src.common.files import make_directory, output_error, sha256_of
+from src.common.json_files import json_value
 from src.common.run_directory import is_run_directory, is_run_mark
 from src.common.run_files import ENVIRONMENT_NAME, is_run_path
 
@@ -247,7 +248,7 @@ class Results:
             return False
         where = str(self._store.url.child(INDEX_NAME))
         try:
-            found = json.loads(content)
+            found = json_value(content)
             if found["format"] != _FORMAT:
                 raise ValueError(found["format"])
             self._index, self._removable = dict(found["files"]), set(found["removable"])
@@ -273,6 +274,6 @@ def newest_step(folder: Path, run: RunPlace) -> int:
 
 def _step_of(manifest: bytes) -> int:
     try:
-        return int(json.loads(manifest)["checkpoints"][-1]["position"]["global_step"])
+        return int(json_value(manifest)["checkpoints"][-1]["position"]["global_step"])
     except (ValueError, KeyError, IndexError, TypeError):
         return 0

@@ -7,7 +7,6 @@ rotation of checkpoints may remove what is still being sent. Files that grow are
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from src.common.errors import OutputError
 from src.common.files import output_error
+from src.common.json_files import object_or_empty
 from src.common.run_lock import LOCK_NAME
 
 MANIFEST_NAME = "manifest.json"
@@ -127,11 +127,7 @@ def _fits(files: dict[str, Path]) -> bool:
     for name, path in files.items():
         if Path(name).name != MANIFEST_NAME:
             continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-        for record in _records(content):
+        for record in _records(object_or_empty(path.read_bytes())):
             other = files.get((Path(name).parent / str(record["name"])).as_posix())
             if other is None or other.stat().st_size != record["bytes"]:
                 return False

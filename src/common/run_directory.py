@@ -7,7 +7,6 @@ A run directory explains itself: ``config.yaml`` (resolved), ``environment.json`
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import types
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import yaml
 
 from src.common.errors import ConfigError, OutputError
 from src.common.files import make_directory, output_error, write_json_atomic, write_text_atomic
+from src.common.json_files import object_or_empty
 from src.common.log import FILE_ONLY, LOG_NAME
 from src.common.run_files import (
     CONFIG_NAME,
@@ -55,11 +55,7 @@ def is_run_directory(path: Path) -> bool:
 
 def is_run_mark(content: bytes) -> bool:
     """Tell whether this is the ``environment.json`` of a run."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return False
-    return isinstance(found, dict) and _FORMAT_KEY in found
+    return _FORMAT_KEY in object_or_empty(content)
 
 
 def check_use(path: Path, resume: bool, overwrite: bool) -> None:

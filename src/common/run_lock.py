@@ -15,6 +15,7 @@ from typing import Any
 from src.common.errors import OutputError
 from src.common.files import output_error
 from src.common.interrupts import unfinished_work
+from src.common.json_files import object_or_empty
 
 LOGGER = logging.getLogger(__name__)
 
@@ -65,12 +66,8 @@ def _exclusively_open(path: Path) -> Iterator[int]:
 
 def _read_owner(descriptor: int) -> dict[str, Any] | None:
     """Return the owner that the file names; ``None`` for an empty or damaged file."""
-    content = os.pread(descriptor, 4096, 0)
-    try:
-        owner = json.loads(content)
-    except ValueError:
-        return None
-    return owner if isinstance(owner, dict) and isinstance(owner.get("pid"), int) else None
+    owner = object_or_empty(os.pread(descriptor, 4096, 0))
+    return owner if isinstance(owner.get("pid"), int) else None
 
 
 def read_owner(path: Path) -> dict[str, Any] | None:

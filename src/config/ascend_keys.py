@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from src.common.json_files import read_json
 from src.config.dump_steps import read_dump_steps
 from src.config.sections import Section
 from src.config.value_types import NULL_WORD, Int, IntList, any_case
@@ -153,10 +153,10 @@ def ascend_problems(
 def _wrong_fusion_file(path: Path) -> str:
     """Return what is wrong with a file of fusion switches, an empty string for a right one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    except (ValueError, RecursionError):
+    except ValueError:
         return "is no JSON"
     switches = content.get("Switch") if isinstance(content, dict) else None
     if not isinstance(switches, dict):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError, DataError
+from src.common.json_files import json_value
 from src.data.examples import ExampleSplit, TextExample, shorten, with_label_presence
 from src.data.text_file import read_text, read_text_lines
 
@@ -170,8 +171,8 @@ def _json_examples(split: str, path: Path, columns: Columns) -> list[TextExample
 
 def _json_object(text: str, where: str) -> dict[str, Any]:
     try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        row = json_value(text)
+    except ValueError as error:
         raise DataError(f"not valid JSON: {error}", where, "write one JSON object a line") from error
     if not isinstance(row, dict):
         raise DataError(f"a JSON {type(row).__name__} where an object is expected", where, "write one object a line")

@@ -5,16 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import DataError
+from src.common.json_files import RepeatedKeyError, json_value
 from src.data.tfrecord import is_gzip_header
-
-
-class _RepeatedKeyError(ValueError):
-    """A key stands twice in an object."""
 
 
 def read_bytes(path: Path, fix: str) -> bytes:
@@ -46,7 +42,7 @@ def parse_json(content: bytes, path: Path, fix: str, *, unique_keys: bool = Fals
     """
     plain = _unpacked(content, path)
     try:
-        return json.loads(plain.decode("utf-8-sig"), object_pairs_hook=_without_repeats if unique_keys else None)
+        return json_value(plain.decode("utf-8-sig"), unique_keys=unique_keys)
     except UnicodeDecodeError as error:
         line = plain.count(b"\n", 0, error.start) + 1
         what = f"not UTF-8: byte 0x{plain[error.start]:02x}"
@@ -54,9 +50,9 @@ def parse_json(content: bytes, path: Path, fix: str, *, unique_keys: bool = Fals
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}, column {error.colno}"
         raise DataError(f"not valid json: {error.msg}", where, "mend the file, or fetch it again") from error
-    except _RepeatedKeyError as error:
+    except RepeatedKeyError as error:
         raise DataError(f"the key {error} is there twice", str(path), "give one value for each") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         # A number of thousands of digits, or brackets thousands deep.
         raise DataError(f"not valid json: {error}", str(path), fix) from error
 
@@ -68,11 +64,3 @@ def _unpacked(content: bytes, path: Path) -> bytes:
         return gzip.decompress(content)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"the gzip data are damaged or cut off: {error}", str(path), "copy the file again") from error
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        raise _RepeatedKeyError(counts.most_common(1)[0][0])
-    return content

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src.common.errors import DataError
+from src.common.json_files import read_json
 from src.data.record_schema import Kind
 
 _KIND_OF_TASK: dict[str, Kind] = {
@@ -45,12 +45,12 @@ class MetaData(BaseModel):
 def _parse(path: Path) -> dict[str, Any]:
     """Return the JSON object in the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError as error:
         raise DataError("there is no such file", str(path), "check the path of the meta data") from error
     except OSError as error:
         raise DataError(f"cannot read: {error.strerror}", str(path), "check the path and its permissions") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(
             f"the meta data are not JSON: {error}", str(path), "give the converter's meta_data file"
         ) from error

@@ -20,6 +20,7 @@ import numpy as np
 
 from src.common.errors import DataError, OutputError
 from src.common.files import atomic_path
+from src.common.json_files import json_value
 from src.data.squad import SquadFile
 from src.data.squad_features import SquadFeatures, SquadSettings, build_features
 from src.data.tokenization import Tokenizer
@@ -130,7 +131,7 @@ def _load(place: Path, key: str, settings: SquadSettings) -> SquadFeatures:
     check_cache(place)
     try:
         with np.load(place, allow_pickle=False) as content:
-            header = json.loads(bytes(content[_HEADER]))
+            header = json_value(bytes(content[_HEADER]))
             if header["key"] != key:
                 raise _UnusableError("the cache is of another json file, vocabulary or setting")
             arrays = {name: content[name] for name in _ARRAYS}

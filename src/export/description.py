@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from src.common.errors import CheckpointError
 from src.common.files import sha256_of, write_json_atomic
+from src.common.json_files import object_or_empty
 from src.export.description_check import ENCODER, MODEL, check_task, check_tensors
 from src.tasks.assets import TaskDescription
 
@@ -99,19 +99,13 @@ def assets_folder(model: Path) -> Path:
 
 def described_file(path: Path) -> str:
     """Return the name of the file that a description describes; empty where there is none, or it is damaged."""
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["file"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
+    return str(object_or_empty(path).get("file", ""))
 
 
 def is_description(path: Path) -> bool:
     """Tell whether a json is the description of an export, not whether it is a good one."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and content.keys() >= _MARKS and content["format"] in tuple(SUFFIXES)
+    content = object_or_empty(path)
+    return content.keys() >= _MARKS and content["format"] in tuple(SUFFIXES)
 
 
 def write_description(path: Path, description: ExportDescription) -> None:

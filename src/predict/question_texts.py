@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.common.errors import DataError
+from src.common.json_files import object_or_empty
 from src.predict.records import check_keys, checked_text, id_of, object_of, text_of
 from src.predict.texts import GivenText, ask, given
 
@@ -116,8 +116,4 @@ def _checked(question: str, context: str, where: str) -> GivenQuestion:
 
 def _holds_passage(text: str) -> bool:
     """Tell whether a line is an object with a passage."""
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and "context" in record
+    return "context" in object_or_empty(text)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.common.errors import DataError
+from src.common.json_files import RepeatedKeyError, TooDeepError, json_value
 from src.predict.texts import GivenText, one_line
 
 ID = "id"
@@ -26,35 +27,18 @@ def object_of(line: GivenText, fix: str) -> dict[str, Any]:
         DataError: The line holds none; names the line.
     """
     try:
-        record = json.loads(line.text, object_pairs_hook=without_repetition)
+        record = json_value(line.text, unique_keys=True)
     except json.JSONDecodeError as error:
         raise DataError(f"not valid json: {error.msg}", f"{line.where}, column {error.colno}", fix) from error
     except RepeatedKeyError as error:
-        raise DataError(f"not valid json: {error}", line.where, fix) from error
-    except RecursionError as error:
-        raise DataError("its brackets are nested too deep", line.where, fix) from error
+        what = f"not valid json: the key {one_line(str(error)[:_SHOWN_CHARACTERS])!r} is there twice"
+        raise DataError(what, line.where, fix) from error
+    except TooDeepError as error:
+        raise DataError(str(error), line.where, fix) from error
     except ValueError as error:
         raise DataError("a number in it has thousands of digits", line.where, fix) from error
     if not isinstance(record, dict):
         raise DataError("the line is no object", line.where, fix)
-    return record
-
-
-class RepeatedKeyError(ValueError):
-    """A key stands twice in a JSON object."""
-
-
-def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, for ``object_pairs_hook``.
-
-    Raises:
-        RepeatedKeyError: Of a key that is given twice nobody knows which value is meant.
-    """
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise RepeatedKeyError(f"the key {one_line(repeated[:_SHOWN_CHARACTERS])!r} is there twice")
     return record
 
 

@@ -7,11 +7,11 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.requests import Request
 
-from src.predict.records import RepeatedKeyError, without_repetition
+from src.common.json_files import NoNumberError, RepeatedKeyError, TooDeepError, json_value
 from src.serve.problems import RequestError
 from src.serve.settings import ServeSettings
 
@@ -130,19 +130,19 @@ def _object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body."""
     fix = f"send {_FORM} in UTF-8"
     try:
-        text = body.decode("utf-8-sig")
-        content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=without_repetition)
+        content = json_value(body.decode("utf-8-sig"), unique_keys=True, constants=False)
     except UnicodeDecodeError as error:
         raise RequestError(400, "the body is not UTF-8", f"byte {error.start}", fix) from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise RequestError(400, f"the body is not valid JSON: {error.msg}", where, fix) from error
     except RepeatedKeyError as error:
-        raise RequestError(400, str(error), "body", "send each key once") from error
-    except _NoNumberError as error:
+        what = f"the key {str(error)[:40]!r} is there twice"
+        raise RequestError(400, what, "body", "send each key once") from error
+    except NoNumberError as error:
         what, fix = f"the body is not valid JSON, which has no {error}", "leave it out, or send null"
         raise RequestError(400, what, "body", fix) from error
-    except RecursionError as error:
+    except TooDeepError as error:
         what, fix = "lists or objects lie too deep in each other", "send inputs of texts and lists of words"
         raise RequestError(400, what, "body", fix) from error
     except ValueError as error:
@@ -152,14 +152,6 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RequestError(400, "the body is no JSON object", "body", fix)
     return content
-
-
-class _NoNumberError(ValueError):
-    """``NaN`` or ``Infinity``, which Python writes and JSON does not know."""
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _NoNumberError(name)
 
 
 def _check_record(record: object, index: int, most: int) -> None:

@@ -6,7 +6,6 @@ It is computed from what the run recorded (``config.yaml``, ``metrics.jsonl``, `
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from src.common.arguments import OneLineParser, given_path, read_count
 from src.common.cli import run_command
 from src.common.errors import DataError, OutputError
 from src.common.files import write_text_atomic
+from src.common.json_files import read_json
 from src.common.run_directory import RunDirectory
 from src.train.metrics_log import TRAIN, read_metrics
 from src.train.progress import FIRST_UPDATE
@@ -113,7 +113,7 @@ def _evaluation(run: RunDirectory) -> dict[str, Any] | None:
         return None
     newest = max(reports, key=lambda path: path.stat().st_mtime_ns)
     try:
-        content = json.loads(newest.read_text(encoding="utf-8"))
+        content = read_json(newest)
     except ValueError as error:
         raise DataError("the report is no JSON", str(newest), "evaluate the run again") from error
     if not isinstance(content, dict):

@@ -5,7 +5,6 @@ The manifest is the authority: a file counts only once the manifest names it wit
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src.common.errors import CheckpointError
 from src.common.files import sha256_of
+from src.common.json_files import read_json
 from src.train.cell import MICRO_BATCHES, SUM_PREFIX
 
 MANIFEST_NAME = "manifest.json"
@@ -105,7 +105,7 @@ def read_manifest(directory: Path, prefix: str) -> Manifest | None:
     path = directory / MANIFEST_NAME
     advice = "restore the file, or start anew in another directory"
     try:
-        manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        manifest = Manifest.model_validate(read_json(path))
     except FileNotFoundError:
         return None
     except NotADirectoryError as error:

@@ -15,6 +15,7 @@ import numpy as np
 
 from src.common.errors import DataError, OutputError
 from src.common.files import atomic_path, make_directory, output_error
+from src.common.json_files import json_value
 
 TRAIN = "train"
 EVAL = "eval"
@@ -35,7 +36,7 @@ def _to_json(value: Any) -> Any:
 def _parse_line(line: str, where: str) -> dict[str, Any]:
     """Return one record with its numbers as numbers."""
     try:
-        record = json.loads(line)
+        record = json_value(line)
     except ValueError as error:
         raise DataError("this line is not JSON", where, "remove the line") from error
     if not isinstance(record, dict) or not isinstance(record.get("step"), int) or "kind" not in record:

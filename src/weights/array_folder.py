@@ -7,7 +7,6 @@ with their checksums and tells the network, so that files of another conversion 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src.common.errors import CheckpointError
 from src.common.files import output_error, sha256_of, write_json_atomic
+from src.common.json_files import read_json
 from src.config.sections import NetworkConfig
 from src.model.names import canonical_name
 from src.weights.network_file import network_keys
@@ -96,7 +96,7 @@ def own_names(folder: Path) -> set[str]:
 def _read_manifest(folder: Path) -> ArrayManifest:
     path = folder / MANIFEST
     try:
-        return ArrayManifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return ArrayManifest.model_validate(read_json(path))
     except FileNotFoundError as error:
         what = f"there is no {MANIFEST}, so that nobody knows what the .npy files are"
         raise CheckpointError(what, str(folder), _AGAIN) from error
@@ -106,7 +106,7 @@ def _read_manifest(folder: Path) -> ArrayManifest:
         first = error.errors()[0]
         what = f"no manifest of read_weight_tf.py: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
         raise CheckpointError(what, str(path), _AGAIN) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError("the manifest is no JSON", str(path), _AGAIN) from error
 
 

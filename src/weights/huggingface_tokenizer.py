@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import CheckpointError
+from src.common.json_files import object_or_empty
 from src.data.tokenization import Tokenizer, load_tokenizer
 
 SPM_MODEL = "spiece.model"
@@ -45,11 +46,7 @@ class TokenizerFiles:
 def find_tokenizer(folder: Path) -> TokenizerFiles | None:
     """Return the tokenizer of a folder of HF transformers, ``None`` when there is none."""
     spm_model, vocabulary = folder / SPM_MODEL, folder / VOCABULARY
-    try:
-        settings = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        settings = {}
-    lower = settings.get("do_lower_case", True) if isinstance(settings, dict) else True
+    lower = object_or_empty(folder / _CONFIG).get("do_lower_case", True)
     if spm_model.is_file():
         return TokenizerFiles(spm_model=spm_model, do_lower_case=lower is not False)
     if vocabulary.is_file():

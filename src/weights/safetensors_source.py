@@ -6,7 +6,6 @@ the header, a JSON object of ``{name: {dtype, shape, data_offsets}}``; the data 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from src.common.errors import CheckpointError
+from src.common.json_files import json_value
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000
@@ -49,10 +49,10 @@ class SafetensorsFile:
                 length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
                 if not 2 <= length <= min(_LARGEST_HEADER, size - _LENGTH_BYTES):
                     raise CheckpointError("the file is cut off or no safetensors file", str(path), _FIX)
-                header = json.loads(stream.read(length).decode("utf-8"))
+                header = json_value(stream.read(length).decode("utf-8"))
         except OSError as error:
             raise CheckpointError(f"cannot read: {error.strerror or error}", str(path), "check the path") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise CheckpointError("the header of the file is damaged", str(path), _FIX) from error
         self._start = _LENGTH_BYTES + length
         self._entries = self._checked(header, size - self._start)

@@ -18,20 +18,9 @@ from benchmarks.roofline.estimate import ASCEND_910, estimate, estimate_table, s
 from benchmarks.roofline.parts import Shape, parts_of
 from benchmarks.roofline.report import limit_lines, measured_products, part_lines, roofline_of, step_lines
 from src.common.errors import ConfigError, DeviceError
-from src.config.sections import NetworkConfig
 from src.model.flops import train_flops
+from tests.model.test_flops import TINY
 
-# E 2, D 4, F 6, two heads, three layers, V 5.
-TINY = NetworkConfig(
-    seq_length=3,
-    vocab_size=5,
-    embedding_size=2,
-    hidden_size=4,
-    num_hidden_layers=3,
-    num_attention_heads=2,
-    intermediate_size=6,
-    max_position_embeddings=3,
-)
 BASE = step_of("base", 8, 128, version="v2", compute_type="float32")
 
 

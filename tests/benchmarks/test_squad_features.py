@@ -8,22 +8,6 @@ from benchmarks.squad_features import Round, main, measure, parse, result_lines
 from src.common.errors import ConfigError, DataError
 from src.data.squad import SquadFile
 from src.data.squad_features import SquadSettings
-from src.data.vocabulary import VocabularySettings, train_vocabulary
-from tests.data.squad_samples import answer, document, question, write
-
-
-@pytest.fixture
-def squad_file(tmp_path: Path) -> Path:
-    rows = [question("1", answer("fox", 2)), question("2", answer("dog", 20))]
-    return write(tmp_path / "dev.json", document(("a fox and then it is dog " * 9, rows)))
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    lines = ["a fox and then it is a lazy dog", "what jumped over the dogs in no time, what is it?"]
-    (tmp_path / "text.txt").write_text("\n".join(lines * 20), encoding="utf-8")
-    settings = VocabularySettings(vocab_size=40, character_coverage=1.0)
-    return train_vocabulary([str(tmp_path / "text.txt")], tmp_path / "tiny", settings).model_file
 
 
 def test_the_sides_take_turns(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from src.cloud import retry
+from src.common.storage_url import StorageUrl
 from tests.cloud.s3_server import keys, s3_server
+from tests.cloud.stored_runs import LimitedStore
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,15 @@ def reachable(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.01)
     return endpoint
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    made = tmp_path / "output"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LimitedStore:
+    return LimitedStore(StorageUrl("file", "", str(tmp_path / "stored")))

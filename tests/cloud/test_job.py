@@ -15,7 +15,7 @@ from src.common.errors import AlbertError, DataError, OutputError, StorageError,
 from src.common.files import write_json_atomic
 from src.common.log import close_logging
 from src.config.load import LoadedConfig, load_config
-from tests.cloud.test_results import save
+from tests.cloud.stored_runs import save
 
 
 @pytest.fixture

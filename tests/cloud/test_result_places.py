@@ -13,22 +13,10 @@ from src.cloud.s3_client import open_s3
 from src.cloud.sender import Sender
 from src.cloud.store import Store
 from src.common.errors import DataError, StorageError
-from src.common.storage_url import StorageUrl, parse_storage_url
+from src.common.storage_url import parse_storage_url
 from tests.cloud.s3_server import BUCKET
+from tests.cloud.stored_runs import RUN, LimitedStore, save, stored_names
 from tests.cloud.test_archive import content_of
-from tests.cloud.test_results import RUN, LimitedStore, save, stored_names
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    made = tmp_path / "output"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LimitedStore:
-    return LimitedStore(StorageUrl("file", "", str(tmp_path / "stored")))
 
 
 def send_run(store: Store, folder: Path, step: int) -> None:

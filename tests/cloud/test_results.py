@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,81 +12,12 @@ import pytest
 from src.cloud import sender as sender_module
 from src.cloud import snapshot as snapshot_module
 from src.cloud.folder_store import FolderStore
-from src.cloud.results import INDEX_NAME, Results, RunPlace
+from src.cloud.results import INDEX_NAME, Results
 from src.cloud.sender import Sender
 from src.cloud.snapshot import snapshot
-from src.cloud.store import Tick
 from src.common.errors import OutputError, StorageError
-from src.common.files import write_json_atomic
-from src.common.storage_url import StorageUrl
+from tests.cloud.stored_runs import RUN, Killed, LimitedStore, save, stored_names
 from tests.cloud.test_archive import content_of
-
-RUN = RunPlace(("run",), "run/checkpoints")
-
-
-class Killed(BaseException):
-    pass
-
-
-class LimitedStore(FolderStore):
-    """A folder that is killed after a number of changes."""
-
-    changes = 10_000
-
-    def _count(self) -> None:
-        if self.changes == 0:
-            raise Killed
-        self.changes -= 1
-
-    def put(self, source: Path, name: str, digest: str, tick: Tick) -> None:
-        self._count()
-        super().put(source, name, digest, tick)
-
-    def write(self, name: str, content: bytes) -> None:
-        self._count()
-        super().write(name, content)
-
-    def remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            self._count()
-            super().remove([name])
-
-
-def save(folder: Path, steps: Sequence[int]) -> None:
-    """Write a run whose checkpoints are of these steps, as the training does."""
-    run = folder / "run"
-    checkpoints = run / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    (run / "environment.json").write_text('{"run_format": 1}')
-    (run / "train.log").write_text(f"step {steps[-1]}\n")
-    entries = []
-    for step in steps:
-        content = f"weights {step}".encode()
-        path = checkpoints / f"albert-1_{step}.ckpt"
-        if not path.exists():
-            path.write_bytes(content)
-        record = {"name": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        entries.append({"position": {"global_step": step}, "weights": record})
-    write_json_atomic(checkpoints / "manifest.json", {"checkpoints": entries})
-    for path in checkpoints.glob("*.ckpt"):
-        if int(path.stem.split("_")[1]) not in steps:
-            path.unlink()
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    made = tmp_path / "output"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LimitedStore:
-    return LimitedStore(StorageUrl("file", "", str(tmp_path / "stored")))
-
-
-def stored_names(store: FolderStore) -> set[str]:
-    return {file.name for file in store.list_files()} - {INDEX_NAME}
 
 
 def fetched_step(store: FolderStore, folder: Path) -> int:

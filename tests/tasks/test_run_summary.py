@@ -119,9 +119,10 @@ def test_runs_that_cannot_be_summarised(tmp_path: Path, capsys: pytest.CaptureFi
         run = make_run(tmp_path / name, [1.0], {"x": report})  # type: ignore[dict-item]
         with pytest.raises(AlbertError, match=expected):
             run_summary(run, "n", "full", 1, 3)
-    (tmp_path / "a" / "eval" / "x.json").write_text("{")
     words = ["--run_dir", tmp_path / "a", "--folder", tmp_path, "--network", "n", "--elapsed_s", "3"]
-    assert run_command(main, [str(word) for word in words]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'a' / 'eval' / 'x.json'}: the report is no JSON")
+    for damaged in ("{", "[" * 100_000):
+        (tmp_path / "a" / "eval" / "x.json").write_text(damaged)
+        assert run_command(main, [str(word) for word in words]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'a' / 'eval' / 'x.json'}: the report is no JSON")
     assert not list(tmp_path.glob("*.log"))
     assert run_command(main, [str(word) for word in words[:-1]] + ["-3"]) == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from src.common.errors import DataError
+from src.common.json_files import json_value
 from src.data.pretraining.sentences import split_sentences
 from src.data.pretraining.sources import LineReader, size_of
 
@@ -118,7 +118,7 @@ def extracted_form(line: str, path: Path, number: int) -> Literal["wikiextractor
     if not line.startswith("{"):
         return None
     try:
-        content = json.loads(line)
+        content = json_value(line)
     except ValueError:
         # In a file of JSON the reader tells what is wrong with the line; elsewhere a brace may begin a sentence.
         suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
@@ -196,7 +196,7 @@ def _wikiextractor_json(reader: LineReader) -> Iterator[tuple[str, int] | None]:
         if not line:
             continue
         try:
-            content = json.loads(line)
+            content = json_value(line)
         except ValueError as error:
             raise DataError(f"not a line of JSON: {error}", reader.place, "check --input_format") from error
         if not isinstance(content, dict) or not isinstance(content.get("text"), str):

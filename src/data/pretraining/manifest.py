@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from src.common.errors import DataError
 from src.common.files import sha256_of
+from src.common.json_files import object_or_empty
 from src.data.manifest import ColumnInfo, FileInfo, TokenizerInfo
 from src.data.pretraining.records import PretrainColumn
 
@@ -103,11 +103,7 @@ def find_manifests(folder: Path) -> list[Path]:
 
 def _kind_of(path: Path) -> str | None:
     """Return the kind that a manifest tells, ``None`` if it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content.get("kind") if isinstance(content, dict) else None
+    return object_or_empty(path).get("kind")
 
 
 def read_pretrain_manifest(path: Path) -> PretrainManifest:

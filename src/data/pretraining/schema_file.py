@@ -6,7 +6,6 @@ process), so the comparison is made before anything is read by it.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.common.errors import DataError
+from src.common.json_files import read_json
 from src.data.pretraining.manifest import SCHEMA_NAME
 from src.data.pretraining.records import columns_of
 
@@ -49,7 +49,7 @@ def read_schema(path: Path) -> RecordSchemaFile:
     place = path
     try:
         place = path / SCHEMA_NAME if path.is_dir() else path
-        content = json.loads(place.read_text(encoding="utf-8"))
+        content = read_json(place)
     except FileNotFoundError as error:
         raise DataError(
             "there is no such schema", str(place), "give the path of a schema.json, or leave it empty"

@@ -19,6 +19,7 @@ from typing import Any
 
 from src.common.errors import DataError, OutputError
 from src.common.files import make_directory, output_error, write_json_atomic
+from src.common.json_files import read_json
 from src.common.run_lock import LOCK_NAME, RunLock
 from src.common.wording import counted
 from src.data.pretraining.manifest import (
@@ -145,7 +146,7 @@ class UnfinishedRun:
     def _check_same(self, plan: Mapping[str, Any]) -> None:
         place = self.folder / _PLAN_NAME
         try:
-            before = json.loads(place.read_text(encoding="utf-8"))
+            before = read_json(place)
             if not isinstance(before, dict):
                 raise ValueError("no object")
         except ValueError as error:

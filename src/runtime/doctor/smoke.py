@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from src.common.json_files import object_or_empty
 from src.runtime.doctor.findings import Finding, Topic
 from src.runtime.doctor.machine import Machine
 
@@ -105,11 +105,8 @@ def _judge(device: str, done: subprocess.CompletedProcess[str], seconds: float) 
 def _result_of(output: str) -> dict[str, Any] | None:
     """Return the last line of JSON; MindSpore and the libraries below it print lines of their own."""
     for line in reversed(output.splitlines()):
-        try:
-            result = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(result, dict) and "problem" in result:
+        result = object_or_empty(line)
+        if "problem" in result:
             return result
     return None
 

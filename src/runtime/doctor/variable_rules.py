@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.common.heartbeat import HEARTBEAT_VARIABLE
+from src.common.json_files import read_json
 from src.runtime.doctor.findings import Level
 from src.runtime.doctor.machine import whole_number
 from src.runtime.doctor.system import first_existing, write_problem
@@ -69,7 +69,7 @@ def json_file(value: str) -> str:
     if not Path(value).is_absolute():
         return "is no absolute path"
     try:
-        json.loads(Path(value).read_text(encoding="utf-8"))
+        read_json(Path(value))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except ValueError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.common.errors import ConfigError
+from src.common.json_files import read_json
 from src.runtime.launch.ports import is_local
 
 _FIX = "make the file anew with hccl_tools.py of your CANN or MindSpore version"
@@ -77,7 +77,7 @@ def read_rank_table(path: Path) -> RankTable:
         ConfigError: The file cannot be read, keys are missing, or ranks or devices are not unique and complete.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except OSError as error:
         raise ConfigError(f"cannot read the rank table: {error.strerror}", str(path), "check the path") from error
     except ValueError as error:

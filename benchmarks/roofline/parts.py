@@ -4,16 +4,25 @@ The bytes are the least that must move: every operator reads its inputs and writ
 into one operator is one, biases are added while a product is written, and heads are split without a copy. So the time
 that follows from them is a lower bound, and not a forecast.
 
-Letters as in ``src/model/albert_model.py``, with P predictions per row and S = B * N * T * T attention scores.
+Letters as in ``src/model/albert_model.py``, with P predictions per row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.config.presets import parameter_count
 from src.config.sections import NetworkConfig
-from src.model.flops import Product, Products, backbone_products, pooled_products, pretraining_products, train_flops
+from src.model.flops import (
+    Product,
+    Products,
+    backbone_products,
+    computed_positions,
+    pooled_products,
+    pretraining_products,
+    train_flops,
+)
 
 _FLOAT32 = 4
 _TYPE_BYTES = {"float32": 4, "float16": 2}
@@ -46,9 +55,14 @@ class Shape:
         return self.rows * self.length
 
     @property
+    def read(self) -> int:
+        """Return how many positions of a row are read of the last layer's output: the first and the predictions."""
+        return 1 + self.predictions
+
+    @property
     def products(self) -> Products:
         """Return the matrix products of a forward pass."""
-        backbone = backbone_products(self.config, self.rows, self.length)
+        backbone = backbone_products(self.config, self.rows, self.length, self.read)
         if self.predictions:
             return (*backbone, *pretraining_products(self.config, self.rows, self.predictions))
         return (*backbone, *pooled_products(self.config, self.rows, _CLASSES))
@@ -70,43 +84,56 @@ class Part:
         name: What it is.
         flops: Of its products; 0 of elementwise work, which is bound by the memory.
         bytes: The least that it moves from and to the memory.
-        product: Its products of the forward pass, where it has some.
+        products: Its products of the forward pass, where it has some.
     """
 
     name: str
     flops: int
     bytes: int
-    product: Product | None = None
+    products: Products = ()
 
 
 def parts_of(shape: Shape) -> list[Part]:
     """Return all parts of a train step."""
-    return [*(_product_part(product, shape.config) for product in shape.products), *_elementwise_parts(shape)]
+    products: dict[str, list[Product]] = {}
+    for product in shape.products:
+        products.setdefault(product.part, []).append(product)
+    return [*(_product_part(same, shape.config) for same in products.values()), *_elementwise_parts(shape)]
 
 
-def _product_part(product: Product, config: NetworkConfig) -> Part:
-    """Return a product with its two of the backward pass: each reads two of the same three matrices and writes one."""
+def _product_part(products: Sequence[Product], config: NetworkConfig) -> Part:
+    """Return the products of a part, each with its two of the backward pass."""
+    moved = sum(_bytes_of(product, config) for product in products)
+    return Part(products[0].part, train_flops(products), moved, tuple(products))
+
+
+def _bytes_of(product: Product, config: NetworkConfig) -> int:
+    """Return what a product and its two of the backward pass move: each reads two of three matrices, writes the third.
+
+    They are the same three matrices.
+    """
     size = _TYPE_BYTES["float32" if product.part in _FLOAT32_PRODUCTS else config.compute_type]
     matrices = product.m * product.k + product.k * product.n + product.m * product.n
-    return Part(product.part, train_flops([product]), 3 * matrices * product.batch * product.calls * size, product)
+    return 3 * matrices * product.batch * product.calls * size
 
 
 def _elementwise_parts(shape: Shape) -> list[Part]:
     """Return what is not a product; it is float32 whatever the type of the products is."""
-    config, tokens = shape.config, shape.tokens
+    config, tokens, embedding = shape.config, shape.tokens, shape.tokens * shape.config.embedding_size
     layers = config.num_hidden_layers * config.inner_group_num
-    hidden, embedding = tokens * config.hidden_size, tokens * config.embedding_size
-    feed_forward = tokens * config.intermediate_size
-    scores = shape.rows * config.num_attention_heads * shape.length**2
+    # Rows of all layers together: of the last one only those that it computes.
+    rows = tokens * (layers - 1) + shape.rows * computed_positions(config, shape.length, shape.read)
+    hidden, feed_forward = rows * config.hidden_size, rows * config.intermediate_size
+    scores = rows * config.num_attention_heads * shape.length
     numbers = {
         # Forward reads and writes, backward reads the result and its gradient and writes.
-        "softmax": 5 * scores * layers,
-        "activation": 5 * feed_forward * layers,
+        "softmax": 5 * scores,
+        "activation": 5 * feed_forward,
         # Forward 2 read and 1 written, backward 2 and 1, and the gradients of the two branches are added: 2 and 1.
-        "residual sums and LayerNorm": 2 * 9 * hidden * layers,
-        # Backward only: each gradient of a product is summed over the tokens.
-        "gradients of biases": (5 * hidden + feed_forward) * layers,
-        "dropout": _dropout_numbers(config, hidden, embedding, scores, layers),
+        "residual sums and LayerNorm": 2 * 9 * hidden,
+        # Backward only: each gradient of a product is summed over its rows, of keys and values over all tokens.
+        "gradients of biases": 3 * hidden + feed_forward + 2 * tokens * config.hidden_size * layers,
+        "dropout": _dropout_numbers(config, hidden, embedding, scores),
         # Look-up 2, sums and LayerNorm 3 forward and 3 backward, scattered gradient 3, and the gradient of the table.
         "embeddings": 11 * embedding + config.vocab_size * config.embedding_size,
         # Forward reads and writes the logits, backward reads the probabilities and writes their gradient.
@@ -116,7 +143,7 @@ def _elementwise_parts(shape: Shape) -> list[Part]:
     return [Part(name, 0, count * _FLOAT32) for name, count in numbers.items() if count]
 
 
-def _dropout_numbers(config: NetworkConfig, hidden: int, embedding: int, scores: int, layers: int) -> int:
+def _dropout_numbers(config: NetworkConfig, hidden: int, embedding: int, scores: int) -> int:
     """Return the numbers that dropout moves: read and written forward and backward; the masks are left out."""
-    in_hidden = 4 * (2 * hidden * layers + embedding) if config.hidden_dropout_prob else 0
-    return in_hidden + (4 * scores * layers if config.attention_probs_dropout_prob else 0)
+    in_hidden = 4 * (2 * hidden + embedding) if config.hidden_dropout_prob else 0
+    return in_hidden + (4 * scores if config.attention_probs_dropout_prob else 0)

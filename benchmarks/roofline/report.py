@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.roofline.asked import Limits
 from benchmarks.roofline.parts import Part, Shape, parts_of
-from src.model.flops import Product
+from src.model.flops import Product, train_flops
 
 # Products with less than this share of the FLOPs are not measured: they are given the fastest rate.
 _LEAST_SHARE = 0.01
@@ -74,9 +74,9 @@ def roofline_of(shape: Shape, limits: Limits) -> Roofline:
     peak = max(rates.values())
 
     def seconds(part: Part) -> float:
-        if part.product is None:
+        if not part.products:
             return part.bytes / limits.add_bytes_s
-        return part.flops / rates.get(key_of(part.product), peak)
+        return sum(train_flops([product]) / rates.get(key_of(product), peak) for product in part.products)
 
     parts = sorted((Timed(part, seconds(part)) for part in parts_of(shape)), key=lambda timed: -timed.seconds)
     return Roofline(shape, tuple(parts), peak)

@@ -1,8 +1,9 @@
 """The ALBERT backbone: factorized embeddings, shared post-LayerNorm layers, pooler (arXiv:1909.11942, section 3.1).
 
 Letters in tensor names are their axes: B batch, T tokens, M = B * T, D hidden, E embedding, N heads, H head size,
-F feed-forward, V vocabulary. Matrix products run in ``compute_type``, except those that ``float32_operators`` names;
-softmax, LayerNorm and residual sums in float32.
+F feed-forward, V vocabulary; R the positions of a row where something reads the last layer's output, and Q = B * R.
+Matrix products run in ``compute_type``, except those that ``float32_operators`` names; softmax, LayerNorm and residual
+sums in float32.
 """
 
 from __future__ import annotations
@@ -85,13 +86,44 @@ class AlbertLayer(nn.Cell):
         self.intermediate = Linear(config.hidden_size, config.intermediate_size, config, compute_type)
         self.activation = make_activation(config.hidden_act)
         self.output = ResidualOutput(config.intermediate_size, config, applications, "output")
+        self.use_relative_positions = config.use_relative_positions
+        self.gather = ops.Gather()
+        self.is_constant = ops.functional.isconstant
 
-    def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
-        """Return [M, D] float32; ``application`` counts the uses of this layer within the pass."""
-        attended_MD = self.attention(hidden_MD, mask_B11T, application)
+    def construct(
+        self, hidden_MD: Tensor, mask_B11T: Tensor, application: int, read_BR: Tensor | None = None
+    ) -> Tensor:
+        """Return the layer's output [M, D] float32, or [Q, D]: only its rows ``read_BR``.
+
+        Those need keys and values of every token, but of all the rest of the layer their own rows alone.
+
+        Args:
+            hidden_MD: The output of the layer before.
+            mask_B11T: Added to the scores.
+            application: Counts the uses of this layer within the pass.
+            read_BR: Rows of [M, D], int32.
+        """
+        if read_BR is None:
+            return self._at(hidden_MD, hidden_MD, mask_B11T, application)
+        read_Q, positions = read_BR.reshape(-1), read_BR.shape[1]
+        if self.use_relative_positions or self._are_all(positions, mask_B11T.shape[3]):
+            # Relative positions have a table of vectors for all query positions in their order.
+            return self.gather(self._at(hidden_MD, hidden_MD, mask_B11T, application), read_Q, 0)
+        if mask_B11T.shape[2] > 1:
+            # It was spread over the query positions, and all have the same.
+            mask_B11T = mask_B11T[:, :, :positions]
+        return self._at(self.gather(hidden_MD, read_Q, 0), hidden_MD, mask_B11T, application)
+
+    def _are_all(self, positions: int, length: int) -> bool:
+        """Say whether as many positions are read as there are; a graph for any shape cannot know."""
+        return self.is_constant(positions) and self.is_constant(length) and positions >= length
+
+    def _at(self, queries_QD: Tensor, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
+        """Return the layer's output for ``queries_QD``, [Q, D] float32."""
+        attended_QD = self.attention(queries_QD, hidden_MD, mask_B11T, application)
         # In float32, because the cube inside GELU overflows float16 from 97 on.
-        feed_forward_MF = self.activation(self.intermediate(attended_MD).astype(ms.float32))
-        return self.output(feed_forward_MF, attended_MD, application)
+        feed_forward_QF = self.activation(self.intermediate(attended_QD).astype(ms.float32))
+        return self.output(feed_forward_QF, attended_QD, application)
 
 
 class AlbertGroup(nn.Cell):
@@ -100,14 +132,17 @@ class AlbertGroup(nn.Cell):
     def __init__(self, config: NetworkConfig, applications: int) -> None:
         super().__init__()
         self.inner_group = nn.CellList([AlbertLayer(config, applications) for _ in range(config.inner_group_num)])
+        self.last = config.inner_group_num - 1
         if config.recompute:
             for layer in self.inner_group:
                 layer.recompute()
 
-    def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
-        """Return [M, D] float32."""
-        for layer in self.inner_group:
-            hidden_MD = layer(hidden_MD, mask_B11T, application)
+    def construct(
+        self, hidden_MD: Tensor, mask_B11T: Tensor, application: int, read_BR: Tensor | None = None
+    ) -> Tensor:
+        """Return [M, D] float32, or [Q, D] where ``read_BR`` says which of these rows are read."""
+        for number, layer in enumerate(self.inner_group):
+            hidden_MD = layer(hidden_MD, mask_B11T, application, read_BR if number == self.last else None)
         return hidden_MD
 
 
@@ -128,13 +163,22 @@ class AlbertEncoder(nn.Cell):
         self.embedding_hidden_mapping_in = Linear(config.embedding_size, config.hidden_size, config, compute_type)
         self.group = nn.CellList([AlbertGroup(config, self.group_of_layer.count(g)) for g in range(groups)])
 
-    def construct(self, embeddings_BTE: Tensor, mask_B11T: Tensor) -> tuple[Tensor, ...]:
-        """Return the mapped embeddings and the output of every layer, each [M, D] float32."""
+    def construct(
+        self, embeddings_BTE: Tensor, mask_B11T: Tensor, read_BR: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the mapped embeddings and the output of every layer, each [M, D] float32.
+
+        Args:
+            embeddings_BTE: Sums of the embeddings, float32.
+            mask_B11T: Added to the scores, float32.
+            read_BR: Rows of [M, D], int32. If given, the last layer computes these alone, and its output is [Q, D].
+        """
         embeddings_ME = embeddings_BTE.reshape(-1, embeddings_BTE.shape[2])
         hidden_MD = self.embedding_hidden_mapping_in(embeddings_ME).astype(ms.float32)
         states: tuple[Tensor, ...] = (hidden_MD,)
         for layer, group in enumerate(self.group_of_layer):
-            hidden_MD = self.group[group](hidden_MD, mask_B11T, self.application_of_layer[layer])
+            read = read_BR if layer == len(self.group_of_layer) - 1 else None
+            hidden_MD = self.group[group](hidden_MD, mask_B11T, self.application_of_layer[layer], read)
             states = (*states, hidden_MD)
         return states
 
@@ -170,13 +214,60 @@ class AlbertModel(nn.Cell):
             input_mask_BT: 1 at tokens, 0 at padding, int32.
         """
         sequence_BTD = self.hidden_states(input_ids_BT, token_type_ids_BT, input_mask_BT)[-1]
-        pooled_BD = self.tanh(self.dense(sequence_BTD[:, 0]))
-        return sequence_BTD.astype(self.output_type), pooled_BD.astype(self.output_type)
+        return sequence_BTD.astype(self.output_type), self._pool(sequence_BTD[:, 0])
+
+    def pooled(self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor) -> Tensor:
+        """Return the pooled output [B, D] alone, for which the last layer computes the first tokens only."""
+        first_B1 = self._first_rows(input_ids_BT)
+        return self._pool(self._read(input_ids_BT, token_type_ids_BT, input_mask_BT, first_B1)[:, 0])
+
+    def at_positions(
+        self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor, positions_BP: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sequence output at ``positions_BP`` int32, [B * P, D], and the pooled output [B, D].
+
+        The last layer computes these positions and the first tokens only: R = P + 1.
+        """
+        first_B1 = self._first_rows(input_ids_BT)
+        read_BR = ops.concat((first_B1, positions_BP + first_B1), 1)
+        output_BRD = self._read(input_ids_BT, token_type_ids_BT, input_mask_BT, read_BR)
+        selected_BPD = output_BRD[:, 1:].astype(self.output_type)
+        return selected_BPD.reshape(-1, self.config.hidden_size), self._pool(output_BRD[:, 0])
 
     def hidden_states(
         self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor
     ) -> tuple[Tensor, ...]:
         """Return the mapped embeddings and the output of every layer, each [B, T, D] float32."""
+        batch, length = input_ids_BT.shape
+        states: tuple[Tensor, ...] = ()
+        for state_MD in self._encoded(input_ids_BT, token_type_ids_BT, input_mask_BT, None):
+            states = (*states, state_MD.reshape(batch, length, -1))
+        return states
+
+    def _read(
+        self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor, read_BR: Tensor
+    ) -> Tensor:
+        """Return the rows ``read_BR`` of the encoder's output, [B, R, D] float32.
+
+        Callers take slices, whose gradient MindSpore makes. With ``recompute`` it looks for such a gradient at the end
+        of a layer; where one of ``backward.py`` came first, as the pooler's, it would make a circle in the graph.
+        """
+        output_QD = self._encoded(input_ids_BT, token_type_ids_BT, input_mask_BT, read_BR)[-1]
+        return output_QD.reshape(*read_BR.shape, -1)
+
+    def _first_rows(self, input_ids_BT: Tensor) -> Tensor:
+        """Return the numbers of the first tokens among all M, [B, 1] int32."""
+        batch, length = input_ids_BT.shape
+        return ops.arange(batch).astype(ms.int32).reshape(batch, 1) * length
+
+    def _pool(self, first_BD: Tensor) -> Tensor:
+        """Return the pooled output [B, D] of the first tokens' output [B, D] float32."""
+        return self.tanh(self.dense(first_BD)).astype(self.output_type)
+
+    def _encoded(
+        self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor, read_BR: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Return what the encoder does."""
         batch, length = input_ids_BT.shape
         tokens_BTE = self.albert_embedding_lookup(input_ids_BT)
         embeddings_BTE = self.albert_embedding_postprocessor(token_type_ids_BT, tokens_BTE)
@@ -184,7 +275,4 @@ class AlbertModel(nn.Cell):
         # Once here and not in every layer: see SpreadColumn. A graph for any shape cannot know the shape beforehand.
         if self.spreads_mask and self.is_constant(batch) and self.is_constant(length):
             mask_B11T = ops.broadcast_to(mask_B11T, (batch, self.heads, length, length))
-        states: tuple[Tensor, ...] = ()
-        for state_MD in self.albert_encoder(embeddings_BTE, mask_B11T):
-            states = (*states, state_MD.reshape(batch, length, -1))
-        return states
+        return self.albert_encoder(embeddings_BTE, mask_B11T, read_BR)

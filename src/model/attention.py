@@ -62,31 +62,39 @@ class SelfAttention(nn.Cell):
         self.matmul = ops.BatchMatMul()
         self.matmul_transposed = ops.BatchMatMul(transpose_b=True)
 
-    def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
-        """Return the attended values [M, D] of the type of their product; ``mask_B11T`` is added to the scores."""
+    def construct(self, queries_QD: Tensor, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
+        """Return what the queries attend to, [Q, D] of the type of its product.
+
+        Args:
+            queries_QD: The rows that ask, Q = B * R: the same number R in each row of the batch. Normally
+                ``hidden_MD`` itself, as relative positions need it.
+            hidden_MD: All rows, for keys and values.
+            mask_B11T: Added to the scores [B, N, R, T].
+            application: Counts the uses of this layer within the pass.
+        """
         batch, length = mask_B11T.shape[0], mask_B11T.shape[3]
         # Scaling the query instead of the scores costs less and keeps float16 products far from overflow.
-        query_BNTH = self._split_heads(self.query_layer(hidden_MD) * self.scale, batch, length)
-        query_BNTH = query_BNTH.astype(self.scores_type)
+        query_BNRH = self._split_heads(self.query_layer(queries_QD) * self.scale, batch, -1)
+        query_BNRH = query_BNRH.astype(self.scores_type)
         key_BNTH = self._split_heads(self.key_layer(hidden_MD), batch, length).astype(self.scores_type)
         value_BNTH = self._split_heads(self.value_layer(hidden_MD), batch, length).astype(self.context_type)
 
-        scores_BNTT = self.matmul_transposed(query_BNTH, key_BNTH).astype(ms.float32)
+        scores_BNRT = self.matmul_transposed(query_BNRH, key_BNTH).astype(ms.float32)
         if self.use_relative_positions:
             relative_TTH = self._generate_relative_positions_embeddings(length)
-            relative_scores_BNTT = self._relative_scores(query_BNTH, relative_TTH.astype(self.scores_type))
-            scores_BNTT = scores_BNTT + relative_scores_BNTT.astype(ms.float32)
-        probabilities_BNTT = self.softmax(scores_BNTT + mask_B11T).astype(self.context_type)
-        probabilities_BNTT = self.dropouts[application](probabilities_BNTT)
+            relative_scores_BNTT = self._relative_scores(query_BNRH, relative_TTH.astype(self.scores_type))
+            scores_BNRT = scores_BNRT + relative_scores_BNTT.astype(ms.float32)
+        probabilities_BNRT = self.softmax(scores_BNRT + mask_B11T).astype(self.context_type)
+        probabilities_BNRT = self.dropouts[application](probabilities_BNRT)
 
-        context_BNTH = self.matmul(probabilities_BNTT, value_BNTH)
+        context_BNRH = self.matmul(probabilities_BNRT, value_BNTH)
         if self.use_relative_positions:
             relative_TTH = relative_TTH.astype(self.context_type)
-            context_BNTH = context_BNTH + self._relative_values(probabilities_BNTT, relative_TTH)
-        return context_BNTH.transpose(0, 2, 1, 3).reshape(batch * length, self.heads * self.head_size)
+            context_BNRH = context_BNRH + self._relative_values(probabilities_BNRT, relative_TTH)
+        return context_BNRH.transpose(0, 2, 1, 3).reshape(-1, self.heads * self.head_size)
 
     def _split_heads(self, x_MD: Tensor, batch: int, length: int) -> Tensor:
-        """Return [B, N, T, H] from [M, D]."""
+        """Return [B, N, T, H] from [M, D]; a ``length`` of -1 is as long as there are rows."""
         return x_MD.reshape(batch, length, self.heads, self.head_size).transpose(0, 2, 1, 3)
 
     def _relative_scores(self, query_BNTH: Tensor, relative_TTH: Tensor) -> Tensor:
@@ -112,7 +120,7 @@ class AttentionBlock(nn.Cell):
         self.attention = SelfAttention(config, applications)
         self.output = ResidualOutput(config.hidden_size, config, applications, "attention_output")
 
-    def construct(self, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
-        """Return [M, D] float32."""
-        context_MD = self.attention(hidden_MD, mask_B11T, application)
-        return self.output(context_MD, hidden_MD, application)
+    def construct(self, queries_QD: Tensor, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
+        """Return [Q, D] float32; arguments as in ``SelfAttention``."""
+        context_QD = self.attention(queries_QD, hidden_MD, mask_B11T, application)
+        return self.output(context_QD, queries_QD, application)

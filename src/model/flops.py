@@ -10,6 +10,10 @@ where 8 M D^2 are query, key, value and output of the attention, 4 M D F the fee
 context (once more as much with relative positions). ALBERT's layers share their weights, which saves memory and no
 operation. The heads: see their functions.
 
+Where a head reads the last layer's output at R positions of each row only, that layer has its keys and values, 4 M D^2,
+and everything else for Q = B R rows: 4 Q D^2 + 4 Q D F + 4 Q T D. No more is needed, and no more is computed or counted
+(``AlbertLayer``); with relative positions the whole layer is computed, and counts.
+
 The backward pass has two products of the same size for each of the forward pass, one for either operand. None of them
 can be left out here: the first product of the network, too, needs the gradient of its input, because that comes from
 the embedding tables, which are trained. So a train step is exactly three forward passes.
@@ -57,19 +61,56 @@ class Product:
 
 
 Products = tuple[Product, ...]
+# What the last layer does for the positions that are read, where that is not all of them.
+LAST_LAYER = "last layer, positions that are read"
 
 
-def backbone_products(config: NetworkConfig, rows: int, length: int) -> Products:
-    """Return the products of embedding mapping and layers for a batch of ``rows`` x ``length`` tokens."""
+def backbone_products(config: NetworkConfig, rows: int, length: int, read: int | None = None) -> Products:
+    """Return the products of embedding mapping and layers for a batch of ``rows`` x ``length`` tokens.
+
+    Args:
+        config: The network.
+        rows: B.
+        length: T.
+        read: R, how many positions of a row are read of the last layer's output; all of them by default.
+    """
     tokens, hidden, feed_forward = rows * length, config.hidden_size, config.intermediate_size
     layers = config.num_hidden_layers * config.inner_group_num
-    return (
+    positions = computed_positions(config, length, read)
+    whole = layers if positions == length else layers - 1
+    products = (
         Product("embedding mapping", tokens, hidden, config.embedding_size),
-        Product("query, key, value", tokens, hidden, hidden, 3 * layers, in_layer=True),
-        *_attention_products(config, rows, length, layers),
-        Product("attention output", tokens, hidden, hidden, layers, in_layer=True),
-        Product("feed-forward in", tokens, feed_forward, hidden, layers, in_layer=True),
-        Product("feed-forward out", tokens, hidden, feed_forward, layers, in_layer=True),
+        # Every layer has keys and values of all tokens.
+        Product("query, key, value", tokens, hidden, hidden, 2 * layers + whole, in_layer=True),
+        *_attention_products(config, rows, length, whole),
+        Product("attention output", tokens, hidden, hidden, whole, in_layer=True),
+        Product("feed-forward in", tokens, feed_forward, hidden, whole, in_layer=True),
+        Product("feed-forward out", tokens, hidden, feed_forward, whole, in_layer=True),
+    )
+    return products if whole == layers else (*products, *_last_layer_products(config, rows, length, positions))
+
+
+def computed_positions(config: NetworkConfig, length: int, read: int | None) -> int:
+    """Return the positions of a row whose queries and feed-forward block the last layer computes.
+
+    Arguments as in ``backbone_products``.
+    """
+    return length if read is None or config.use_relative_positions else min(read, length)
+
+
+def _last_layer_products(config: NetworkConfig, rows: int, length: int, positions: int) -> Products:
+    """Return what the last layer computes for ``positions`` of each row, besides keys and values."""
+    part, places, pairs = LAST_LAYER, rows * positions, rows * config.num_attention_heads
+    hidden, feed_forward = config.hidden_size, config.intermediate_size
+    size = hidden // config.num_attention_heads
+    return (
+        # Query and output.
+        Product(part, places, hidden, hidden, 2, in_layer=True),
+        # Scores and context.
+        Product(part, positions, length, size, 1, pairs, in_layer=True),
+        Product(part, positions, size, length, 1, pairs, in_layer=True),
+        Product(part, places, feed_forward, hidden, in_layer=True),
+        Product(part, places, hidden, feed_forward, in_layer=True),
     )
 
 

@@ -47,7 +47,7 @@ class AlbertCLSModel(nn.Cell):
 
     def construct(self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor) -> Tensor:
         """Return the logits [B, C] float32."""
-        _, pooled_BD = self.albert(input_ids_BT, segment_ids_BT, input_mask_BT)
+        pooled_BD = self.albert.pooled(input_ids_BT, segment_ids_BT, input_mask_BT)
         return self.dense_1(self.dropout(pooled_BD.astype(ms.float32)))
 
 

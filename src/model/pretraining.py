@@ -1,6 +1,6 @@
 """Pre-training heads and loss: masked language model and sentence order (arXiv:1909.11942, section 3.1).
 
-Letters as in ``albert_model.py``, with P predictions per row and R = B * P.
+Letters as in ``albert_model.py``, with P predictions per row and Q = B * P.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class MaskedLanguageModelHead(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
         self.add_bias = AddBias()
 
-    def construct(self, hidden_RD: Tensor, table_VE: Tensor) -> Tensor:
-        """Return the logits [R, V] float32."""
-        transformed_RE = self.layernorm(self.activation(self.dense(hidden_RD)))
-        scores_RV = self.matmul(transformed_RE.astype(self.compute_type), table_VE.astype(self.compute_type))
-        return self.add_bias(scores_RV.astype(ms.float32), self.output_bias.astype(ms.float32))
+    def construct(self, hidden_QD: Tensor, table_VE: Tensor) -> Tensor:
+        """Return the logits [Q, V] float32."""
+        transformed_QE = self.layernorm(self.activation(self.dense(hidden_QD)))
+        scores_QV = self.matmul(transformed_QE.astype(self.compute_type), table_VE.astype(self.compute_type))
+        return self.add_bias(scores_QV.astype(ms.float32), self.output_bias.astype(ms.float32))
 
 
 class SentenceOrderHead(nn.Cell):
@@ -70,22 +70,14 @@ class AlbertPreTrainingModel(nn.Cell):
         self.albert = AlbertModel(config)
         self.cls1 = MaskedLanguageModelHead(config)
         self.cls2 = SentenceOrderHead(config)
-        self.gather = ops.Gather()
 
     def construct(
         self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor, positions_BP: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the vocabulary's logits at ``positions_BP`` [R, V] and the order's logits [B, 2], float32."""
-        sequence_BTD, pooled_BD = self.albert(input_ids_BT, segment_ids_BT, input_mask_BT)
-        return self.masked_logits(sequence_BTD, positions_BP), self.cls2(pooled_BD)
-
-    def masked_logits(self, sequence_BTD: Tensor, positions_BP: Tensor) -> Tensor:
-        """Return the vocabulary's logits at ``positions_BP`` from the encoder's output, [R, V] float32."""
-        batch, length, size = sequence_BTD.shape
-        sequence_MD = sequence_BTD.astype(ms.float32).reshape(batch * length, size)
-        first_B1 = ops.arange(batch).astype(ms.int32).reshape(batch, 1) * length
-        hidden_RD = self.gather(sequence_MD, (positions_BP + first_B1).reshape(-1), 0)
-        return self.cls1(hidden_RD, self.albert.albert_embedding_lookup.embedding_table)
+        """Return the vocabulary's logits at ``positions_BP`` [Q, V] and the order's logits [B, 2], float32."""
+        hidden_QD, pooled_BD = self.albert.at_positions(input_ids_BT, segment_ids_BT, input_mask_BT, positions_BP)
+        table_VE = self.albert.albert_embedding_lookup.embedding_table
+        return self.cls1(hidden_QD.astype(ms.float32), table_VE), self.cls2(pooled_BD)
 
 
 class AlbertPreTraining(LossNetwork):
@@ -130,16 +122,16 @@ class AlbertPreTraining(LossNetwork):
             normalizers: float32 [2], sum of the prediction weights and number of rows of the whole batch; 0 where
                 nothing counts.
         """
-        mlm_RV, sop_B2 = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
-        mlm_weight_R = (weight_BP * row_weight_B.reshape(-1, 1)).reshape(-1) / (normalizers[0] + EMPTY_GUARD)
-        mlm_loss, mlm_accuracy = self._cross_entropy(mlm_RV, label_BP.reshape(-1), mlm_weight_R)
+        mlm_QV, sop_B2 = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
+        mlm_weight_Q = (weight_BP * row_weight_B.reshape(-1, 1)).reshape(-1) / (normalizers[0] + EMPTY_GUARD)
+        mlm_loss, mlm_accuracy = self._cross_entropy(mlm_QV, label_BP.reshape(-1), mlm_weight_Q)
         # Where no row counts the loss is 0 and not 0/0.
         row_weight_B = row_weight_B / ops.maximum(normalizers[1], 1.0)
         sop_loss, sop_accuracy = self._cross_entropy(sop_B2, sop_label_B1.reshape(-1), row_weight_B)
         return mlm_loss + sop_loss, (mlm_loss, sop_loss, mlm_accuracy, sop_accuracy)
 
-    def _cross_entropy(self, logits_RC: Tensor, label_R: Tensor, weight_R: Tensor) -> tuple[Tensor, Tensor]:
+    def _cross_entropy(self, logits_QC: Tensor, label_Q: Tensor, weight_Q: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted sums of the negative log-likelihood and of the right answers."""
-        log_probability_R1 = ops.gather_elements(self.log_softmax(logits_RC), 1, label_R.reshape(-1, 1))
-        right_R = self.right(logits_RC, label_R)
-        return -(weight_R * log_probability_R1.reshape(-1)).sum(), (weight_R * right_R).sum()
+        log_probability_Q1 = ops.gather_elements(self.log_softmax(logits_QC), 1, label_Q.reshape(-1, 1))
+        right_Q = self.right(logits_QC, label_Q)
+        return -(weight_Q * log_probability_Q1.reshape(-1)).sum(), (weight_Q * right_Q).sum()

@@ -91,6 +91,9 @@ class ClassifierTask(TableTask[FinetuneTable]):
         model = head(self._network, self.data.num_outputs)
         return Networks(AlbertCLS(model, self.data.kind), AlbertInference(model))
 
+    def _positions_read(self) -> int | None:
+        return None if self.data.kind == "token_classification" else 1
+
     def _head_products(self, rows: int, length: int) -> Products:
         if self.data.kind == "token_classification":
             return token_products(self._network, rows, length, self.data.num_outputs)

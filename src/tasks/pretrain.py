@@ -97,6 +97,10 @@ class PretrainTask(TableTask[PretrainTable]):
         # Two cells, because a graph keeps the mode, with or without dropout, in which its cell ran first.
         return Networks(AlbertPreTraining(model), AlbertPreTraining(model))
 
+    def _positions_read(self) -> int:
+        # And the first token, for the order of the segments.
+        return self._train_table().slots + 1
+
     def _head_products(self, rows: int, length: int) -> Products:
         return pretraining_products(self._network, rows, self._train_table().slots)
 

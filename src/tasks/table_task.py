@@ -86,7 +86,12 @@ class TableTask(Task, Generic[Table]):
 
     def train_flops(self, rows: int, length: int) -> int:
         """Return the model FLOPs of a train step of ``rows`` rows of ``length`` tokens, forward and backward."""
-        return train_flops((*backbone_products(self._network, rows, length), *self._head_products(rows, length)))
+        backbone = backbone_products(self._network, rows, length, self._positions_read())
+        return train_flops((*backbone, *self._head_products(rows, length)))
+
+    def _positions_read(self) -> int | None:
+        """Return at how many positions of a row the head reads the backbone's output; ``None`` for all of them."""
+        return None
 
     @abstractmethod
     def _head_products(self, rows: int, length: int) -> Products:

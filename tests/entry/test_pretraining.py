@@ -101,7 +101,7 @@ def test_the_utilisation_follows_rows_and_length_of_each_batch(pretrained: Pretr
     slots = needed_predictions(LENGTH, 0.15)
     flops_of = {}
     for length in (10, LENGTH):
-        products = (*backbone_products(config, 1, length), *pretraining_products(config, 1, slots))
+        products = (*backbone_products(config, 1, length, slots + 1), *pretraining_products(config, 1, slots))
         flops_of[length] = train_flops(products)
     seen = set()
     for record in records_of(run):

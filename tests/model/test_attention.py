@@ -26,7 +26,8 @@ def _attend(relative: bool) -> tuple[np.ndarray, np.ndarray]:
     hidden = random.standard_normal((BATCH * LENGTH, config.hidden_size)).astype(np.float32)
     mask = np.zeros((BATCH, 1, 1, LENGTH), np.float32)
     mask[1, :, :, -3:] = -10000
-    ours = cell(Tensor(hidden), Tensor(mask), 0).asnumpy()
+    tokens = Tensor(hidden)
+    ours = cell(tokens, tokens, Tensor(mask), 0).asnumpy()
 
     heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
     query, key, value = (

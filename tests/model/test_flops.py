@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import mindspore as ms
+import numpy as np
 import pytest
+from mindspore import Tensor, nn, ops
 
 from src.config.presets import preset
 from src.config.sections import NetworkConfig
 from src.model.flops import (
+    LAST_LAYER,
     Products,
     backbone_products,
     beam_products,
@@ -15,6 +21,8 @@ from src.model.flops import (
     token_products,
     train_flops,
 )
+from src.model.heads import AlbertCLSModel, AlbertNERModel
+from src.model.pretraining import AlbertPreTrainingModel
 
 # E 2, D 4, F 6, two heads of 2, three layers, V 5.
 TINY = NetworkConfig(
@@ -49,6 +57,70 @@ def test_a_network_that_can_be_counted_by_hand() -> None:
         "feed-forward in": 3 * (2 * 6 * 6 * 4),
         "feed-forward out": 3 * (2 * 6 * 4 * 6),
     }
+
+
+def test_a_last_layer_that_is_read_at_one_position_by_hand() -> None:
+    assert by_part(backbone_products(TINY, 2, 3, 1)) == {
+        "embedding mapping": 2 * 6 * 2 * 4,
+        # Three times keys and values, twice queries.
+        "query, key, value": (3 * 2 + 2) * (2 * 6 * 4 * 4),
+        "attention scores": 8 * (2 * 3 * 3 * 2),
+        "attention context": 8 * (2 * 3 * 2 * 3),
+        "attention output": 2 * (2 * 6 * 4 * 4),
+        "feed-forward in": 2 * (2 * 6 * 6 * 4),
+        "feed-forward out": 2 * (2 * 6 * 4 * 6),
+        # For two tokens: query and output; four products of [1, 2] by [2, 3] and of [1, 3] by [3, 2]; feed-forward.
+        LAST_LAYER: 2 * (2 * 2 * 4 * 4) + 4 * 2 * (2 * 3 * 2) + 2 * (2 * 2 * 6 * 4),
+    }
+
+
+def test_where_every_position_is_read_the_last_layer_is_as_the_others() -> None:
+    whole = backbone_products(TINY, 2, 3)
+    assert backbone_products(TINY, 2, 3, 3) == backbone_products(TINY, 2, 3, 7) == whole
+    relative = TINY.model_copy(update={"use_relative_positions": True})
+    assert backbone_products(relative, 2, 3, 1) == backbone_products(relative, 2, 3)
+
+
+def seen_flops(network: nn.Cell, inputs: list[np.ndarray]) -> int:
+    """Return the operations of the products that a forward pass really does, from the shapes that its operators see."""
+    seen = []
+
+    def watched(product: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def run(left: Tensor, right: Tensor) -> Tensor:
+            result = product(left, right)
+            seen.append(2 * result.size * left.shape[-1])
+            return result
+
+        return run
+
+    for _, cell in network.cells_and_names():
+        for name, value in list(vars(cell).items()):
+            if isinstance(value, ops.MatMul | ops.BatchMatMul):
+                object.__setattr__(cell, name, watched(value))
+    network.set_train(False)
+    network(*(Tensor(values, ms.int32) for values in inputs))
+    return sum(seen)
+
+
+@pytest.mark.parametrize("changes", [{}, {"inner_group_num": 2}, {"num_hidden_layers": 1}, {"recompute": True}])
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_network_computes_what_is_counted_and_no_more(changes: dict[str, object], relative: bool) -> None:
+    config = TINY.model_copy(update={**changes, "use_relative_positions": relative})
+    tokens = np.ones((2, 3))
+    for predictions in (1, 4):
+        expected = (
+            *backbone_products(config, 2, 3, predictions + 1),
+            *pretraining_products(config, 2, predictions),
+        )
+        places = np.resize([2, 1], (2, predictions))
+        seen = seen_flops(AlbertPreTrainingModel(config), [tokens, tokens, tokens * 0, places])
+        assert seen == forward_flops(expected)
+    classification = (*backbone_products(config, 2, 3, 1), *pooled_products(config, 2, 7))
+    assert seen_flops(AlbertCLSModel(config, 7), [tokens, tokens, tokens * 0]) == forward_flops(classification)
+    # Executed eagerly, the pooler is computed though nothing reads it.
+    pooler = 2 * 2 * 4 * 4
+    entities = (*backbone_products(config, 2, 3), *token_products(config, 2, 3, 7))
+    assert seen_flops(AlbertNERModel(config, 7), [tokens, tokens, tokens * 0]) == forward_flops(entities) + pooler
 
 
 def test_the_heads_by_hand() -> None:

@@ -66,6 +66,20 @@ def counted(kind: Any, config: NetworkConfig, length: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize(("kind", "read"), [(AlbertForSequenceClassification, 1), (AlbertForPreTraining, 5)])
+def test_the_peer_computes_queries_and_feed_forward_of_its_last_layer_at_every_position(
+    kind: Any, read: int, size: str
+) -> None:
+    config, length = SIZES[size]
+    products = (*backbone_products(config, ROWS, length, read), *heads(config, length)[kind])
+    hidden = config.hidden_size
+    # A token's query and output of the attention, its feed-forward block, scores and context.
+    of_token = 4 * hidden**2 + 4 * hidden * config.intermediate_size + 4 * length * hidden
+    more = ROWS * (length - read) * of_token
+    assert counted(kind, config, length) == (forward_flops(products) + more, train_flops(products) + 3 * more)
+
+
+@pytest.mark.parametrize("size", list(SIZES))
 @pytest.mark.parametrize(
     "kind",
     [

@@ -70,6 +70,12 @@ def cpu_model() -> str:
     return _first_line_value(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
 
 
+def cpu_flags() -> str:
+    """Return what the processor's instruction set has, as the system tells it; empty where it does not."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return _first_line_value(cpuinfo, "flags") or _first_line_value(cpuinfo, "Features")
+
+
 def usable_cpu_count() -> int:
     """Return how many processors this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):

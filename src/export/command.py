@@ -36,6 +36,7 @@ from src.export.samples import sample_batches
 from src.export.shapes import exported_length, exported_task, input_specs, output_names, output_specs, shortest_length
 from src.export.source import ExportSource, find_source
 from src.export.verify import check_difference, largest_difference
+from src.model.compiled import portable
 from src.model.weights import load_weights
 from src.runtime.device import setup_device
 from src.tasks.assets import read_task_description, save_assets
@@ -70,7 +71,8 @@ def run_export(loaded: LoadedConfig[Any], plan: ExportPlan) -> int:
 
 def _load(source: ExportSource, plan: ExportPlan) -> nn.Cell:
     """Return the network with the weights of the checkpoint."""
-    network = inference_network(source.task, plan.part)
+    with portable():
+        network = inference_network(source.task, plan.part)
     what = source.task.kind if plan.part != ENCODER else "backbone"
     origin = "the configuration" if source.run is None else f"the run {source.run}"
     logger.info("network: %s, as %s describes it", what, origin)

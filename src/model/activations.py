@@ -17,6 +17,8 @@ from src.common.errors import ConfigError
 # 2z = x (linear + cubic x^2) in the tanh form of GELU.
 _LINEAR = 2.0 * math.sqrt(2.0 / math.pi)
 _CUBIC = _LINEAR * 0.044715
+# Values of ``hidden_act`` that mean the tanh form.
+GELU_TANH_NAMES = ("gelu", "gelu_new")
 
 
 class Tanh(nn.Cell):
@@ -102,7 +104,11 @@ def make_activation(name: str) -> nn.Cell:
     Raises:
         ConfigError: There is no activation of this name.
     """
-    makers: dict[str, type[nn.Cell]] = {"gelu": GeluTanh, "gelu_new": GeluTanh, "gelu_erf": GeluErf, "relu": nn.ReLU}
+    makers: dict[str, type[nn.Cell]] = {
+        **dict.fromkeys(GELU_TANH_NAMES, GeluTanh),
+        "gelu_erf": GeluErf,
+        "relu": nn.ReLU,
+    }
     if name not in makers:
         raise ConfigError(f"unknown activation {name!r}", "hidden_act", f"choose one of {', '.join(makers)}")
     return makers[name]()

@@ -13,9 +13,11 @@ from mindspore import Tensor, nn, ops
 
 from src.common.errors import ConfigError
 from src.config.sections import NetworkConfig
-from src.model.activations import Tanh, make_activation
+from src.model.activations import GELU_TANH_NAMES, Tanh, make_activation
 from src.model.attention import AttentionBlock
 from src.model.backward import written_out
+from src.model.compiled import kernels_fit
+from src.model.kernels import BiasGelu
 from src.model.layers import LayerNorm, Linear, ResidualOutput, float_type, new_weight
 
 # Added to the scores of padding; Google's value. exp(-10000) is 0 in float32, so that padding has no weight at all.
@@ -84,7 +86,8 @@ class AlbertLayer(nn.Cell):
         self.attention = AttentionBlock(config, applications)
         compute_type = config.compute_type_of("intermediate")
         self.intermediate = Linear(config.hidden_size, config.intermediate_size, config, compute_type)
-        self.activation = make_activation(config.hidden_act)
+        self.is_fused = kernels_fit(config) and config.hidden_act in GELU_TANH_NAMES
+        self.activation = BiasGelu() if self.is_fused else make_activation(config.hidden_act)
         self.output = ResidualOutput(config.intermediate_size, config, applications, "output")
         self.use_relative_positions = config.use_relative_positions
         self.gather = ops.Gather()
@@ -121,9 +124,14 @@ class AlbertLayer(nn.Cell):
     def _at(self, queries_QD: Tensor, hidden_MD: Tensor, mask_B11T: Tensor, application: int) -> Tensor:
         """Return the layer's output for ``queries_QD``, [Q, D] float32."""
         attended_QD = self.attention(queries_QD, hidden_MD, mask_B11T, application)
+        return self.output(self._feed_forward(attended_QD), attended_QD, application)
+
+    def _feed_forward(self, attended_QD: Tensor) -> Tensor:
+        """Return the activated first half of the feed-forward block, [Q, F] float32."""
+        if self.is_fused:
+            return self.activation(self.intermediate.multiply(attended_QD), self.intermediate.bias)
         # In float32, because the cube inside GELU overflows float16 from 97 on.
-        feed_forward_QF = self.activation(self.intermediate(attended_QD).astype(ms.float32))
-        return self.output(feed_forward_QF, attended_QD, application)
+        return self.activation(self.intermediate(attended_QD).astype(ms.float32))
 
 
 class AlbertGroup(nn.Cell):
@@ -163,9 +171,7 @@ class AlbertEncoder(nn.Cell):
         self.embedding_hidden_mapping_in = Linear(config.embedding_size, config.hidden_size, config, compute_type)
         self.group = nn.CellList([AlbertGroup(config, self.group_of_layer.count(g)) for g in range(groups)])
 
-    def construct(
-        self, embeddings_BTE: Tensor, mask_B11T: Tensor, read_BR: Tensor | None = None
-    ) -> tuple[Tensor, ...]:
+    def construct(self, embeddings_BTE: Tensor, mask_B11T: Tensor, read_BR: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return the mapped embeddings and the output of every layer, each [M, D] float32.
 
         Args:
@@ -200,7 +206,7 @@ class AlbertModel(nn.Cell):
         self.tanh = Tanh()
         self.output_type = float_type(config.dtype)
         self.heads = config.num_attention_heads
-        self.spreads_mask = written_out()
+        self.spreads_mask = written_out() and not kernels_fit(config)
         self.is_constant = ops.functional.isconstant
 
     def construct(
@@ -244,9 +250,7 @@ class AlbertModel(nn.Cell):
             states = (*states, state_MD.reshape(batch, length, -1))
         return states
 
-    def _read(
-        self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor, read_BR: Tensor
-    ) -> Tensor:
+    def _read(self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor, read_BR: Tensor) -> Tensor:
         """Return the rows ``read_BR`` of the encoder's output, [B, R, D] float32.
 
         Callers take slices, whose gradient MindSpore makes. With ``recompute`` it looks for such a gradient at the end

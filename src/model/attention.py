@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config.sections import NetworkConfig
-from src.model.backward import Softmax, written_out
+from src.model.attention_forms import CompiledForms, PlainForms
+from src.model.compiled import kernels_fit
 from src.model.layers import Linear, ResidualOutput, float_type, new_weight
 from src.model.names import MAX_RELATIVE_DISTANCE
 
@@ -48,7 +47,6 @@ class SelfAttention(nn.Cell):
         size = config.hidden_size
         self.heads = config.num_attention_heads
         self.head_size = size // config.num_attention_heads
-        self.scale = 1.0 / math.sqrt(self.head_size)
         self.scores_type = float_type(config.compute_type_of("attention_scores"))
         self.context_type = float_type(config.compute_type_of("attention_context"))
         self.query_layer = Linear(size, size, config, config.compute_type_of("query_layer"))
@@ -57,8 +55,8 @@ class SelfAttention(nn.Cell):
         self.use_relative_positions = config.use_relative_positions
         if config.use_relative_positions:
             self._generate_relative_positions_embeddings = RelativePositions(config)
-        self.dropouts = nn.CellList([nn.Dropout(p=config.attention_probs_dropout_prob) for _ in range(applications)])
-        self.softmax = Softmax() if written_out() else ops.Softmax(axis=-1)
+        forms = CompiledForms if kernels_fit(config) else PlainForms
+        self.forms = forms(config, applications)
         self.matmul = ops.BatchMatMul()
         self.matmul_transposed = ops.BatchMatMul(transpose_b=True)
 
@@ -72,30 +70,23 @@ class SelfAttention(nn.Cell):
             mask_B11T: Added to the scores [B, N, R, T].
             application: Counts the uses of this layer within the pass.
         """
-        batch, length = mask_B11T.shape[0], mask_B11T.shape[3]
-        # Scaling the query instead of the scores costs less and keeps float16 products far from overflow.
-        query_BNRH = self._split_heads(self.query_layer(queries_QD) * self.scale, batch, -1)
-        query_BNRH = query_BNRH.astype(self.scores_type)
-        key_BNTH = self._split_heads(self.key_layer(hidden_MD), batch, length).astype(self.scores_type)
-        value_BNTH = self._split_heads(self.value_layer(hidden_MD), batch, length).astype(self.context_type)
+        query_BNRH = self.forms.query(self.query_layer, queries_QD, mask_B11T).astype(self.scores_type)
+        key_BNTH = self.forms.heads(self.key_layer, hidden_MD, mask_B11T).astype(self.scores_type)
+        value_BNTH = self.forms.heads(self.value_layer, hidden_MD, mask_B11T).astype(self.context_type)
 
         scores_BNRT = self.matmul_transposed(query_BNRH, key_BNTH).astype(ms.float32)
         if self.use_relative_positions:
-            relative_TTH = self._generate_relative_positions_embeddings(length)
+            relative_TTH = self._generate_relative_positions_embeddings(mask_B11T.shape[3])
             relative_scores_BNTT = self._relative_scores(query_BNRH, relative_TTH.astype(self.scores_type))
             scores_BNRT = scores_BNRT + relative_scores_BNTT.astype(ms.float32)
-        probabilities_BNRT = self.softmax(scores_BNRT + mask_B11T).astype(self.context_type)
-        probabilities_BNRT = self.dropouts[application](probabilities_BNRT)
+        probabilities_BNRT = self.forms.softmax(scores_BNRT, mask_B11T).astype(self.context_type)
+        probabilities_BNRT = self.forms.drop(probabilities_BNRT, application)
 
         context_BNRH = self.matmul(probabilities_BNRT, value_BNTH)
         if self.use_relative_positions:
             relative_TTH = relative_TTH.astype(self.context_type)
             context_BNRH = context_BNRH + self._relative_values(probabilities_BNRT, relative_TTH)
-        return context_BNRH.transpose(0, 2, 1, 3).reshape(-1, self.heads * self.head_size)
-
-    def _split_heads(self, x_MD: Tensor, batch: int, length: int) -> Tensor:
-        """Return [B, N, T, H] from [M, D]; a ``length`` of -1 is as long as there are rows."""
-        return x_MD.reshape(batch, length, self.heads, self.head_size).transpose(0, 2, 1, 3)
+        return self.forms.merge(context_BNRH, mask_B11T)
 
     def _relative_scores(self, query_BNTH: Tensor, relative_TTH: Tensor) -> Tensor:
         """Return query . a_ij as [B, N, T, T]: for each query position one product over all batches and heads."""

@@ -10,6 +10,14 @@ from mindspore.common.initializer import TruncatedNormal, initializer
 
 from src.config.sections import NetworkConfig
 from src.model.backward import AddBias, Normalization, WeightProduct, written_out
+from src.model.compiled import kernels_fit
+from src.model.kernels import (
+    DropoutKey,
+    DropoutNormalization,
+    KernelNormalization,
+    KernelTranspose,
+    ResidualNormalization,
+)
 
 
 def float_type(name: str) -> Any:
@@ -41,13 +49,18 @@ class LayerNorm(nn.Cell):
         self.gamma = Parameter(initializer("ones", (size,), float_type(config.dtype)), name="gamma")
         self.beta = Parameter(initializer("zeros", (size,), float_type(config.dtype)), name="beta")
         epsilon = config.layer_norm_eps
+        self.is_kernel = kernels_fit(config)
         # Recomputed, a backward pass that reads its cell's means and variances would make a circle in the graph.
         own_backward = written_out() and not config.recompute
-        self.normalize = Normalization(epsilon) if own_backward else ops.LayerNorm(-1, -1, epsilon)
+        if self.is_kernel:
+            self.normalize = KernelNormalization(epsilon)
+        else:
+            self.normalize = Normalization(epsilon) if own_backward else ops.LayerNorm(-1, -1, epsilon)
 
     def construct(self, x: Tensor) -> Tensor:
         """Return the normalised [..., D] of the type of ``x``."""
-        return self.normalize(x, self.gamma.astype(x.dtype), self.beta.astype(x.dtype))[0]
+        normalised = self.normalize(x, self.gamma.astype(x.dtype), self.beta.astype(x.dtype))
+        return normalised if self.is_kernel else normalised[0]
 
 
 class Linear(nn.Cell):
@@ -65,20 +78,23 @@ class Linear(nn.Cell):
         self.weight = new_weight((out_size, in_size), config, "weight")
         self.bias = Parameter(initializer("zeros", (out_size,), float_type(config.dtype)), name="bias")
         self.compute_type = float_type(compute_type)
-        self.product = WeightProduct(in_size, out_size)
+        self.product = WeightProduct(in_size, out_size, KernelTranspose() if kernels_fit(config) else None)
         self.add_bias = AddBias()
 
     def construct(self, x_MI: Tensor) -> Tensor:
         """Map [M, in_size] to [M, out_size] of the compute type."""
-        product_MO = self.product(x_MI.astype(self.compute_type), self.weight.astype(self.compute_type))
-        return self.add_bias(product_MO, self.bias.astype(self.compute_type))
+        return self.add_bias(self.multiply(x_MI), self.bias.astype(self.compute_type))
+
+    def multiply(self, x_MI: Tensor) -> Tensor:
+        """Return x W^T alone; somebody else adds the bias."""
+        return self.product(x_MI.astype(self.compute_type), self.weight.astype(self.compute_type))
 
 
 class ResidualOutput(nn.Cell):
     """Project, drop, add the residual, normalise: the end of the attention block and of the feed-forward block.
 
-    One graph gives every call of one Dropout cell the same mask, so a layer that is applied several times in a
-    pass (ALBERT's shared layers) needs a Dropout cell for each application.
+    One graph gives every call of one cell that draws random numbers the same ones, so a layer that is applied several
+    times in a pass (ALBERT's shared layers) needs a Dropout cell, or one for the key, for each application.
 
     Args:
         in_size: Size I of the input's last axis.
@@ -91,9 +107,26 @@ class ResidualOutput(nn.Cell):
         super().__init__()
         self.dense = Linear(in_size, config.hidden_size, config, config.compute_type_of(operator))
         self.layernorm = LayerNorm(config.hidden_size, config)
-        self.dropouts = nn.CellList([nn.Dropout(p=config.hidden_dropout_prob) for _ in range(applications)])
+        self.is_fused, self.drops = kernels_fit(config), config.hidden_dropout_prob > 0
+        if not self.is_fused:
+            self.dropouts = nn.CellList([nn.Dropout(p=config.hidden_dropout_prob) for _ in range(applications)])
+            return
+        self.add_and_normalize = ResidualNormalization(config.layer_norm_eps)
+        if self.drops:
+            self.keys = nn.CellList([DropoutKey() for _ in range(applications)])
+            self.drop_and_normalize = DropoutNormalization(config.layer_norm_eps, config.hidden_dropout_prob)
 
     def construct(self, x_MI: Tensor, residual_MD: Tensor, application: int) -> Tensor:
         """Return [M, D] float32 from [M, I] and the residual [M, D] float32."""
+        if self.is_fused:
+            return self._fused(self.dense.multiply(x_MI), residual_MD, application)
         projected_MD = self.dropouts[application](self.dense(x_MI))
         return self.layernorm(residual_MD + projected_MD.astype(ms.float32))
+
+    def _fused(self, product_MD: Tensor, residual_MD: Tensor, application: int) -> Tensor:
+        """Return the same in one operator, from the product without its bias."""
+        bias_D, gamma_D, beta_D = self.dense.bias, self.layernorm.gamma, self.layernorm.beta
+        if self.training and self.drops:
+            key_2 = self.keys[application]()
+            return self.drop_and_normalize(product_MD, bias_D, residual_MD, gamma_D, beta_D, key_2)
+        return self.add_and_normalize(product_MD, bias_D, residual_MD, gamma_D, beta_D)

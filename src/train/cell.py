@@ -11,6 +11,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 
 from src.common.errors import ConfigError
 from src.config.sections import LossScaleConfig
+from src.model.kernels import SumOfSquares
 from src.train.loss_scale import LossScale
 
 # Names of what is added up over the micro-batches of an update, and of their number so far; checkpoints hold them.
@@ -67,6 +68,7 @@ class TrainStepCell(nn.Cell):
         self.accumulation_steps = accumulation_steps
         self.distributed = distributed
         self.saturating = saturating
+        self.sum_of_squares = SumOfSquares()
         self.output_names = ("loss", "grad_norm", "learning_rate", "loss_scale", "overflow", *network.figure_names)
         self.value_and_grad = ops.value_and_grad(self.scaled_loss, None, self.weights, has_aux=True)
         if accumulation_steps > 1:
@@ -185,7 +187,7 @@ class TrainStepCell(nn.Cell):
                 gradient = self.all_reduce(gradient)
             if self.loss_scale.enabled:
                 gradient = gradient / scale
-            squares = squares + ops.reduce_sum(ops.square(gradient))
+            squares = squares + self.sum_of_squares(gradient)
             unscaled = (*unscaled, gradient)
         norm = ops.sqrt(squares)
         # A sum of squares is finite only where every gradient is: one test instead of one per tensor.

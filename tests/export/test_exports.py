@@ -14,6 +14,7 @@ from src.export.description import ExportDescription, read_description
 from src.export.exported import open_exported
 from src.export.networks import inference_network
 from src.export.verify import largest_difference
+from src.model.compiled import portable
 from src.model.weights import load_weights
 from src.tasks.assets import load_saved_tokenizer, read_task_description
 from src.tasks.inference import InferenceNetwork
@@ -39,7 +40,9 @@ ENCODER = (*STATIC, ("export_part", "encoder"))
 
 
 def checkpoint_network(run: Path, part: str = "model") -> InferenceNetwork:
-    network = inference_network(read_task_description(run / "assets"), part)
+    """Return the network that is exported: the same operators, so that nothing is rounded differently."""
+    with portable():
+        network = inference_network(read_task_description(run / "assets"), part)
     checkpoint = next((run / "checkpoints").glob("*-best.ckpt"))
     load_weights(network, checkpoint, what="all" if part == "model" else "backbone")
     return network

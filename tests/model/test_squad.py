@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from src.model.compiled import portable
 from src.model.heads import AlbertInference
 from src.model.squad import FORBIDDEN_LOGIT, AlbertSquadModel, allowed_positions
 from src.model.squad_beam import AlbertSquadBeamModel
@@ -253,7 +254,8 @@ def test_one_model_trains_with_dropout_and_answers_without(head: type, compute_t
 @pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_a_graph_for_any_shape_gives_the_same(head: type) -> None:
-    model = with_random_weights(head(tiny_config()))
+    with portable():
+        model = with_random_weights(head(tiny_config()))
     expected = [model(*features()), model(*(item[:2, :7] for item in features()))]
     ms.set_context(mode=ms.GRAPH_MODE)
     inference = AlbertInference(model)

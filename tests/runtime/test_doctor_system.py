@@ -13,7 +13,7 @@ import pytest
 from src.common.run_lock import RunLock
 from src.runtime.doctor import leftovers, processor, system
 from src.runtime.doctor.system import GIB, MIB, Encodings
-from tests.runtime.doctor_support import make_machine, only, texts, write
+from tests.runtime.doctor_support import add_program, make_machine, only, texts, write
 
 CPUINFO = "processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu sse avx avx2 fma\n"
 MEMINFO = "MemTotal:       16777216 kB\nMemFree:         1048576 kB\nMemAvailable:    8388608 kB\n"
@@ -263,3 +263,26 @@ def test_files_of_a_killed_process(tmp_path: Path) -> None:
     write(tmp_path / "1" / "2" / "3" / "4" / "5" / ".too-deep.tmp")
     (line,) = texts(leftovers.probe(tmp_path))
     assert line.startswith("NOTE     1 file that a killed process was writing, 1.0 MiB: ")
+
+
+def test_kernels(tmp_path: Path) -> None:
+    machine = make_machine(tmp_path)
+    found = only(processor.check_kernels(machine))
+    assert found.level == "WARNING"
+    assert found.what.startswith("no C++ compiler (c++, g++, clang++) is there: without compiled kernels")
+    assert found.fix == "install g++ or clang"
+    add_program(machine, "g++", "")
+    assert texts(processor.check_kernels(machine)) == [f"OK       compiled kernels: {tmp_path / 'bin' / 'g++'}"]
+
+
+def test_kernels_with_a_compiler_that_is_chosen(tmp_path: Path) -> None:
+    machine = make_machine(tmp_path, {"CXX": "clang++-99"})
+    add_program(machine, "g++", "")
+    found = only(processor.check_kernels(machine))
+    assert found.as_line().startswith("WARNING  CXX: there is no compiler 'clang++-99': without compiled kernels")
+
+
+def test_kernels_that_are_switched_off(tmp_path: Path) -> None:
+    found = only(processor.check_kernels(make_machine(tmp_path, {"ALBERT_KERNELS": "off"})))
+    assert found.level == "NOTE"
+    assert "ALBERT_KERNELS switches the compiled kernels off" in found.what

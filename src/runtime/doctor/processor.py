@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from src.common.environment import usable_cpu_count
+from src.kernels.compiler import SWITCH, NoKernelsError, find_compiler, is_switched_off
 from src.runtime.doctor.findings import Finding, Topic
 from src.runtime.doctor.machine import Machine
 
@@ -24,6 +25,7 @@ def probe(machine: Machine) -> Iterator[Finding]:
     """Yield what there is to say about processor and memory."""
     yield from check_cores(machine, usable_cpu_count(), os.cpu_count() or 1)
     yield from check_vectors(machine)
+    yield from check_kernels(machine)
     yield from check_memory(machine)
 
 
@@ -57,6 +59,18 @@ def check_vectors(machine: Machine) -> Iterator[Finding]:
             f"no {_NEEDED_VECTORS[kind]}: MindSpore is slow here, or ends with 'Illegal instruction'",
             "use a newer processor, or let the virtual machine pass the host's features on",
         )
+
+
+def check_kernels(machine: Machine) -> Iterator[Finding]:
+    """Check what the compiled kernels of ``src/kernels`` need; networks on a CPU use them, others do not."""
+    if is_switched_off(machine.environment):
+        yield CPU.note(f"{SWITCH} switches the compiled kernels off: on a CPU, training takes half as long again")
+        return
+    try:
+        yield CPU.ok(f"compiled kernels: {find_compiler(machine.environment)}")
+    except NoKernelsError as error:
+        what = f"{f'{error.where}: ' if error.where else ''}{error.what}"
+        yield CPU.warning(f"{what}: without compiled kernels, training on a CPU takes half as long again", error.fix)
 
 
 def check_memory(machine: Machine) -> Iterator[Finding]:

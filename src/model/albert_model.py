@@ -16,7 +16,7 @@ from src.config.sections import NetworkConfig
 from src.model.activations import GELU_TANH_NAMES, Tanh, make_activation
 from src.model.attention import AttentionBlock
 from src.model.backward import written_out
-from src.model.compiled import kernels_fit
+from src.model.compiled import kernels_fit, recomputes
 from src.model.kernels import BiasGelu
 from src.model.layers import LayerNorm, Linear, ResidualOutput, float_type, new_weight
 
@@ -141,7 +141,7 @@ class AlbertGroup(nn.Cell):
         super().__init__()
         self.inner_group = nn.CellList([AlbertLayer(config, applications) for _ in range(config.inner_group_num)])
         self.last = config.inner_group_num - 1
-        if config.recompute:
+        if recomputes(config):
             for layer in self.inner_group:
                 layer.recompute()
 

@@ -30,11 +30,20 @@ def portable() -> Iterator[None]:
 
 
 def kernels_fit(config: NetworkConfig) -> bool:
-    """Say whether a network made now is to use the kernels: where they are, and all in float32.
+    """Say whether a network made now is to use the kernels: where they are, and all in float32."""
+    return config.compute_type == config.dtype == "float32" and kernels_are_there()
 
-    Not with ``recompute``: MindSpore cannot repeat an operator of somebody else's in a backward pass.
+
+def recomputes(config: NetworkConfig) -> bool:
+    """Say whether a network made now is to compute its layers again in the backward pass.
+
+    Not with the kernels, which MindSpore cannot repeat there. On a CPU they keep less than ``recompute`` leaves without
+    them (docs/results/recompute_memory.md).
     """
-    return not config.recompute and config.compute_type == config.dtype == "float32" and kernels_are_there()
+    if config.recompute and kernels_fit(config):
+        _tell_of_recompute()
+        return False
+    return config.recompute
 
 
 def kernels_are_there() -> bool:
@@ -51,6 +60,11 @@ def _could_be_compiled() -> bool:
         _LOGGER.info("without compiled kernels, which is slower: %s", error)
         return False
     return True
+
+
+@lru_cache(maxsize=1)
+def _tell_of_recompute() -> None:
+    _LOGGER.info("recompute has no effect here: the compiled kernels keep less in memory than it would leave")
 
 
 class Kernel(nn.Cell):

@@ -202,7 +202,8 @@ def test_dtype_is_the_type_of_parameters_and_outputs() -> None:
 @pytest.mark.parametrize("recompute", [False, True])
 def test_recompute_marks_every_layer_and_nothing_else(recompute: bool) -> None:
     """Graphs take it from this flag of the cells; their results do not show it."""
-    model = AlbertModel(small_config(recompute=recompute, num_hidden_groups=2, inner_group_num=2))
+    with portable():
+        model = AlbertModel(small_config(recompute=recompute, num_hidden_groups=2, inner_group_num=2))
     marked = {name for name, cell in model.cells_and_names() if "output_recompute" in cell.get_flags()}
     layers = {f"albert_encoder.group.{group}.inner_group.{layer}" for group in range(2) for layer in range(2)}
     assert marked == (layers if recompute else set())
@@ -227,7 +228,7 @@ def test_recompute_gives_the_same_gradients(mode: int, monkeypatch: pytest.Monke
     for recompute in (False, True):
         ms.set_seed(11)
         config = small_config(recompute=recompute, hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.2)
-        # The compiled kernels, which are not used with recompute, draw other dropout masks.
+        # With compiled kernels nothing is recomputed.
         with portable():
             network = AlbertCLS(AlbertCLSModel(config, case.num_labels), "classification")
         network.set_train(True)

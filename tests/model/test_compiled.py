@@ -13,7 +13,7 @@ from mindspore import Tensor
 from src.kernels import compiler
 from src.kernels.compiler import compiled_library
 from src.model import compiled
-from src.model.compiled import Kernel, kernels_are_there, kernels_fit, portable
+from src.model.compiled import Kernel, kernels_are_there, kernels_fit, portable, recomputes
 from src.model.heads import AlbertCLSModel
 from src.model.kernels import SumOfSquares
 from tests.kernels.needs import needs_compiler
@@ -57,13 +57,25 @@ def test_where_they_are_used() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"recompute": True}, {"compute_type": "float16"}, {"dtype": "float16"}],
+    [{"compute_type": "float16"}, {"dtype": "float16"}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_networks_without(changes: dict[str, object]) -> None:
     assert kernels_are_there()
     assert not kernels_fit(tiny_config(**changes))
     assert not _kernels_of(AlbertCLSModel(tiny_config(**changes), 2))
+
+
+def test_recompute_has_no_effect_with_them(caplog: pytest.LogCaptureFixture) -> None:
+    compiled._tell_of_recompute.cache_clear()
+    config = tiny_config(recompute=True)
+    with caplog.at_level(logging.INFO):
+        assert not recomputes(config)
+        assert _kernels_of(AlbertCLSModel(config, 2)) == _kernels_of(AlbertCLSModel(tiny_config(), 2))
+    assert [record.getMessage()[:29] for record in caplog.records] == ["recompute has no effect here:"]
+    with portable():
+        assert recomputes(config)
+    assert not recomputes(tiny_config())
 
 
 def test_not_on_another_device(monkeypatch: pytest.MonkeyPatch) -> None:

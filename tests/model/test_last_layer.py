@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from mindspore import Tensor, nn, ops
 
 from src.config.sections import NetworkConfig
 from src.model.albert_model import AlbertModel
+from src.model.compiled import portable
 from src.model.fill_mask import AlbertFillMask
 from src.model.heads import AlbertCLSModel
 from src.model.losses import AlbertCLS
@@ -58,6 +60,11 @@ class WholePreTrainingModel(AlbertPreTrainingModel):
         return self.cls1(hidden_QD, self.albert.albert_embedding_lookup.embedding_table), self.cls2(pooled_BD)
 
 
+def forms_of(config: NetworkConfig) -> contextlib.AbstractContextManager[None]:
+    """Leave the compiled kernels out where layers are to be recomputed: with them nothing is."""
+    return portable() if config.recompute else contextlib.nullcontext()
+
+
 def loss_and_gradients(network: nn.Cell, inputs: list[Tensor]) -> Found:
     pretraining.random_weights(network)
     network.set_train(True)
@@ -68,7 +75,9 @@ def loss_and_gradients(network: nn.Cell, inputs: list[Tensor]) -> Found:
 def classified(model: type[AlbertCLSModel], config: NetworkConfig) -> Found:
     case = replace(cases.SMALL_CASES[0], config=config)
     inputs = [Tensor(values) for values in cases.random_batch(case).values()]
-    return loss_and_gradients(AlbertCLS(model(config, case.num_labels), case.kind), inputs)
+    with forms_of(config):
+        network = AlbertCLS(model(config, case.num_labels), case.kind)
+    return loss_and_gradients(network, inputs)
 
 
 def pretrained(model: type[AlbertPreTrainingModel], config: NetworkConfig, predictions: int = 4) -> Found:
@@ -77,7 +86,9 @@ def pretrained(model: type[AlbertPreTrainingModel], config: NetworkConfig, predi
     places = np.resize(np.array([7, 0, 3, 7], np.int32), (3, predictions))
     for number, values in ((4, places), (5, np.resize(batch[5], places.shape)), (6, np.ones(places.shape, np.float32))):
         batch[number] = values
-    return loss_and_gradients(AlbertPreTraining(model(config)), [Tensor(values) for values in batch])
+    with forms_of(config):
+        network = AlbertPreTraining(model(config))
+    return loss_and_gradients(network, [Tensor(values) for values in batch])
 
 
 def check(found: Found, whole: Found, tolerance: float) -> None:

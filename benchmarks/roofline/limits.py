@@ -6,6 +6,7 @@ set once in a process. It prints a line of JSON: ``Limits``.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -25,20 +26,17 @@ SEED = 1
 _REPEATED = 4
 
 
-class ProductForms(nn.Cell):
-    """y = x w^T with its two products of the backward pass, each on its own."""
+class ProductForm(nn.Cell):
+    """A product of two matrices, or of batches of them, each laid out as it is multiplied or turned."""
 
-    def __init__(self, batched: bool) -> None:
+    def __init__(self, batched: bool, transpose_a: bool, transpose_b: bool) -> None:
         super().__init__()
         operator = ops.BatchMatMul if batched else ops.MatMul
-        self.forward = operator(transpose_b=True)
-        self.to_input = operator()
-        self.to_weight = operator(transpose_a=True)
+        self.product = operator(transpose_a=transpose_a, transpose_b=transpose_b)
 
-    def construct(self, x: Tensor, w: Tensor, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return a number of each result, so that nothing large is fetched."""
-        y, dx, dw = self.forward(x, w), self.to_input(dy, w), self.to_weight(dy, x)
-        return y.reshape(-1)[:1], dx.reshape(-1)[:1], dw.reshape(-1)[:1]
+    def construct(self, a: Tensor, b: Tensor) -> tuple[Tensor]:
+        """Return a number of the result, so that nothing large is fetched."""
+        return (self.product(a, b).reshape(-1)[:1],)
 
 
 class Negatives(nn.Cell):
@@ -92,11 +90,23 @@ def measure(question: Question) -> Limits:
     def tensor(*shape: int) -> Tensor:
         return Tensor(random.standard_normal(shape, dtype=np.float32))
 
+    def product_s(rows: int, columns: int, inner: int, batch: int) -> float:
+        """Return the seconds of a product in the fastest layout of its operands and of its result."""
+        many = (batch,) if batch > 1 else ()
+        seconds = []
+        for m, n in {(rows, columns), (columns, rows)}:
+            for a, b in itertools.product((False, True), repeat=2):
+                inputs = (
+                    tensor(*many, *((inner, m) if a else (m, inner))),
+                    tensor(*many, *((n, inner) if b else (inner, n))),
+                )
+                seconds.append(fastest_s(ProductForm(bool(many), a, b), inputs, question.repeats))
+        return min(seconds)
+
     rates = []
     for m, n, k, batch in question.products:
-        many = (batch,) if batch > 1 else ()
-        inputs = (tensor(*many, m, k), tensor(*many, n, k), tensor(*many, m, n))
-        elapsed_s = fastest_s(ProductForms(bool(many)), inputs, question.repeats)
+        # y = x w^T with its two products of the backward pass.
+        elapsed_s = product_s(m, n, k, batch) + product_s(m, k, n, batch) + product_s(n, k, m, batch)
         rates.append(3 * 2 * m * n * k * batch / elapsed_s)
     tensors = [tensor(question.numbers) for _ in range(_REPEATED + 1)]
     moved = _REPEATED * tensors[0].nbytes

@@ -37,6 +37,9 @@ def setup_device(
             f"use one of {', '.join(get_args(DeviceTarget))}",
         )
     ms.set_context(mode=ms.PYNATIVE_MODE if pynative else ms.GRAPH_MODE)
+    # Whatever MS_COMPILER_CACHE_ENABLE says: MindSpore takes a graph of the same sources with other shapes, layers or
+    # dropout from its cache, and computes something else without a word.
+    ms.set_context(enable_compile_cache=False)
     _select(device_target, device_id)
     if deterministic:
         _make_deterministic(device_target)

@@ -115,3 +115,12 @@ def test_dropout_repeats_in_another_process() -> None:
     digests = [run_python(DROPOUT, seed) for seed in ("1", "1", "2")]
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
+
+
+@pytest.mark.slow
+def test_no_graph_comes_from_mindspores_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That cache gives graphs of other shapes and constants, too."""
+    monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "1")
+    monkeypatch.setenv("MS_COMPILER_CACHE_PATH", str(tmp_path / "cache"))
+    assert run_python(DROPOUT, "1")
+    assert not (tmp_path / "cache").exists()

@@ -117,7 +117,7 @@ RULES: dict[str, Rule] = {
     "MS_DIAGNOSTIC_DATA_PATH": Rule(writable_folder),
     "MS_ASCEND_CHECK_OVERFLOW_MODE": Rule(choice("INFNAN_MODE", "SATURATION_MODE")),
     "MS_JIT": Rule(_FLAG, meaning="0: graphs are not compiled, and every step is slow"),
-    "MS_COMPILER_CACHE_ENABLE": Rule(_FLAG, meaning="has no effect here: the cache gives graphs of other networks, too"),
+    "MS_COMPILER_CACHE_ENABLE": Rule(_FLAG, meaning="no effect here: its cache gives graphs of other networks, too"),
     "MS_COMPILER_CACHE_PATH": Rule(writable_folder),
     "MS_BUILD_PROCESS_NUM": Rule(number(1, 24)),
     "MS_DEV_SAVE_GRAPHS": Rule(choice("0", "1", "2", "3"), meaning="every compiled graph is written to files"),

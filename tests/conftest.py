@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ import pytest
 if TYPE_CHECKING:
     from tests.entry.runs import Outcome, TinyData
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+# Tests, and the commands that they start, compile the kernels into the checkout and not into the user's home.
+os.environ.setdefault("XDG_CACHE_HOME", str(ROOT / "build" / "cache"))
 
 
 @pytest.fixture(scope="session")

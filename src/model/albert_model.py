@@ -240,6 +240,14 @@ class AlbertModel(nn.Cell):
         selected_BPD = output_BRD[:, 1:].astype(self.output_type)
         return selected_BPD.reshape(-1, self.config.hidden_size), self._pool(output_BRD[:, 0])
 
+    def only_positions(
+        self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor, positions_BP: Tensor
+    ) -> Tensor:
+        """Return the sequence output at ``positions_BP`` int32, [B * P, D], which the last layer computes alone."""
+        read_BP = positions_BP + self._first_rows(input_ids_BT)
+        output_BPD = self._read(input_ids_BT, token_type_ids_BT, input_mask_BT, read_BP)
+        return output_BPD.reshape(-1, self.config.hidden_size).astype(self.output_type)
+
     def hidden_states(
         self, input_ids_BT: Tensor, token_type_ids_BT: Tensor, input_mask_BT: Tensor
     ) -> tuple[Tensor, ...]:

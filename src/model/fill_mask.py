@@ -32,6 +32,6 @@ class AlbertFillMask(nn.Cell):
             segment_ids_BT: Segment of each token, int32.
             positions_BP: Places in the row that are asked for, int32.
         """
-        logits_QV, _ = self.albert(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
+        logits_QV = self.albert.masked_logits(input_ids_BT, input_mask_BT, segment_ids_BT, positions_BP)
         rows, places = positions_BP.shape
         return self.log_softmax(logits_QV).reshape(rows, places, -1)

@@ -76,8 +76,17 @@ class AlbertPreTrainingModel(nn.Cell):
     ) -> tuple[Tensor, Tensor]:
         """Return the vocabulary's logits at ``positions_BP`` [Q, V] and the order's logits [B, 2], float32."""
         hidden_QD, pooled_BD = self.albert.at_positions(input_ids_BT, segment_ids_BT, input_mask_BT, positions_BP)
-        table_VE = self.albert.albert_embedding_lookup.embedding_table
-        return self.cls1(hidden_QD.astype(ms.float32), table_VE), self.cls2(pooled_BD)
+        return self._vocabulary_logits(hidden_QD), self.cls2(pooled_BD)
+
+    def masked_logits(
+        self, input_ids_BT: Tensor, input_mask_BT: Tensor, segment_ids_BT: Tensor, positions_BP: Tensor
+    ) -> Tensor:
+        """Return the vocabulary's logits at ``positions_BP`` alone, [Q, V] float32."""
+        hidden_QD = self.albert.only_positions(input_ids_BT, segment_ids_BT, input_mask_BT, positions_BP)
+        return self._vocabulary_logits(hidden_QD)
+
+    def _vocabulary_logits(self, hidden_QD: Tensor) -> Tensor:
+        return self.cls1(hidden_QD.astype(ms.float32), self.albert.albert_embedding_lookup.embedding_table)
 
 
 class AlbertPreTraining(LossNetwork):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -37,9 +38,9 @@ def setup_device(
             f"use one of {', '.join(get_args(DeviceTarget))}",
         )
     ms.set_context(mode=ms.PYNATIVE_MODE if pynative else ms.GRAPH_MODE)
-    # Whatever MS_COMPILER_CACHE_ENABLE says: MindSpore takes a graph of the same sources with other shapes, layers or
-    # dropout from its cache, and computes something else without a word.
-    ms.set_context(enable_compile_cache=False)
+    # With it MindSpore takes a graph of the same sources with other shapes, layers or dropout from its cache, and
+    # computes something else without a word.
+    os.environ.pop("MS_COMPILER_CACHE_ENABLE", None)
     _select(device_target, device_id)
     if deterministic:
         _make_deterministic(device_target)

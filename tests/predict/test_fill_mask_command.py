@@ -57,6 +57,12 @@ def test_lines_for_people(run: Path) -> None:
     assert lines[0][3] == (f"a{word[2:]} film" if word.startswith("##") else f"a {word} film")
 
 
+def test_nothing_is_warned_of(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """MindSpore warns of results that a network computes and drops."""
+    fill(run, "a [MASK] film")
+    assert "[WARNING]" not in capfd.readouterr().err
+
+
 def test_five_tokens_by_default(run: Path) -> None:
     assert len(fill(run, "a [MASK] film").out.splitlines()) == 5
 

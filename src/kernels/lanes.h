@@ -73,7 +73,8 @@ inline float greatest(Lanes values) {
   return result;
 }
 
-// e^x within two units in the last place; 0 below -87.3, where the result would not be a normal number, and NaN of NaN.
+// e^x within two units in the last place; 0 below -87.3, where the result would not be a normal number, infinity from 88.4
+// on, and NaN of NaN.
 // Cody and Waite's reduction to |r| <= ln(2) / 2 and the polynomial of the Cephes library.
 inline Lanes exponential(Lanes x) {
   const float lowest = -87.3f, highest = 88.7f;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -33,12 +34,19 @@ int usable_processors() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+// As many as OpenMP would take, whose variable says how much of a processor a container may use.
+int wanted_threads() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const int wanted = text == nullptr ? 0 : std::atoi(text);
+  return wanted > 0 ? std::min(wanted, usable_processors()) : usable_processors();
+}
+
 // Threads that sleep until there is a job. The calling thread works too, and waits only for threads that have begun:
-// in a forked process, which has none of the threads, it does all by itself.
+// in a process that was forked while no job ran, and has none of the threads, it does all by itself.
 class Pool {
  public:
   Pool() {
-    for (int i = 1; i < usable_processors(); ++i) std::thread([this] { serve(); }).detach();
+    for (int i = 1; i < wanted_threads(); ++i) std::thread([this] { serve(); }).detach();
   }
 
   void run(int64_t chunks, const std::function<void(int64_t)>& work) {

@@ -13,7 +13,8 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config.sections import NetworkConfig
-from src.kernels.compiler import NoKernelsError, compiled_library
+from src.kernels.compiler import NoKernelsError
+from src.kernels.library import compiled_library
 
 _LOGGER = logging.getLogger(__name__)
 _PORTABLE: ContextVar[bool] = ContextVar("portable", default=False)

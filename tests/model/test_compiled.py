@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.kernels import compiler
-from src.kernels.compiler import compiled_library
+from src.kernels import library
+from src.kernels.library import compiled_library
 from src.model import compiled
 from src.model.compiled import Kernel, kernels_are_there, kernels_fit, portable, recomputes
 from src.model.heads import AlbertCLSModel
@@ -25,7 +25,7 @@ pytestmark = needs_compiler
 
 @pytest.fixture(name="no_kernels")
 def _no_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(compiler.SWITCH, "off")
+    monkeypatch.setenv(library.SWITCH, "off")
     for cached in (compiled_library, compiled._could_be_compiled):
         cached.cache_clear()
     yield

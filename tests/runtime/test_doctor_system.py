@@ -266,13 +266,24 @@ def test_files_of_a_killed_process(tmp_path: Path) -> None:
 
 
 def test_kernels(tmp_path: Path) -> None:
-    machine = make_machine(tmp_path)
+    machine = make_machine(tmp_path, {"HOME": str(tmp_path / "home")})
     found = only(processor.check_kernels(machine))
     assert found.level == "WARNING"
     assert found.what.startswith("no C++ compiler (c++, g++, clang++) is there: without compiled kernels")
     assert found.fix == "install g++ or clang"
     add_program(machine, "g++", "")
-    assert texts(processor.check_kernels(machine)) == [f"OK       compiled kernels: {tmp_path / 'bin' / 'g++'}"]
+    folder = tmp_path / "home" / ".cache" / "albert-mindspore"
+    line = f"OK       compiled kernels: {tmp_path / 'bin' / 'g++'}, kept in {folder}"
+    assert texts(processor.check_kernels(machine)) == [line]
+    assert not folder.parent.exists()
+
+
+def test_kernels_that_cannot_be_kept(tmp_path: Path) -> None:
+    machine = make_machine(tmp_path, {"XDG_CACHE_HOME": str(write(tmp_path / "file"))})
+    add_program(machine, "g++", "")
+    found = only(processor.check_kernels(machine))
+    assert found.as_line().startswith(f"WARNING  {tmp_path}/file/albert-mindspore: cannot be written: it is no folder")
+    assert found.fix == "set XDG_CACHE_HOME to a folder of yours"
 
 
 def test_kernels_with_a_compiler_that_is_chosen(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 
 from src.common.environment import usable_cpu_count
-from src.kernels.compiler import SWITCH, NoKernelsError, find_compiler, is_switched_off
+from src.kernels.compiler import NoKernelsError, find_compiler
+from src.kernels.library import ANOTHER_FOLDER, SWITCH, cache_folder, is_switched_off
 from src.runtime.doctor.findings import Finding, Topic
 from src.runtime.doctor.machine import Machine
+from src.runtime.doctor.system import first_existing, write_problem
 
 CPU = Topic("processor")
 MEMORY = Topic("memory")
@@ -63,11 +65,16 @@ def check_vectors(machine: Machine) -> Iterator[Finding]:
 
 def check_kernels(machine: Machine) -> Iterator[Finding]:
     """Check what the compiled kernels of ``src/kernels`` need; networks on a CPU use them, others do not."""
-    if is_switched_off(machine.environment):
-        yield CPU.note(f"{SWITCH} switches the compiled kernels off: on a CPU, training takes half as long again")
-        return
     try:
-        yield CPU.ok(f"compiled kernels: {find_compiler(machine.environment)}")
+        if is_switched_off(machine.environment):
+            yield CPU.note(f"{SWITCH} switches the compiled kernels off: on a CPU, training takes half as long again")
+            return
+        compiler, folder = find_compiler(machine.environment), cache_folder(machine.environment)
+        there = first_existing(folder)
+        problem = write_problem(there) if there.is_dir() else "it is no folder"
+        if problem:
+            raise NoKernelsError(f"cannot be written: {problem}", str(folder), ANOTHER_FOLDER)
+        yield CPU.ok(f"compiled kernels: {' '.join(compiler)}, kept in {folder}")
     except NoKernelsError as error:
         what = f"{f'{error.where}: ' if error.where else ''}{error.what}"
         yield CPU.warning(f"{what}: without compiled kernels, training on a CPU takes half as long again", error.fix)
